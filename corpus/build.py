@@ -1,0 +1,188 @@
+"""The stages in order: what is done, what is left, and where it lies.
+
+`build.json` in the output folder names the stage folders that make up the current build. Earlier
+folders stay beside them until `corpus clean`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpus import storage
+from corpus.config import Recipe
+from corpus.engine import Engine
+from corpus.errors import InputError, RecipeError
+from corpus.manifest import Counts, Manifest, read_manifest
+from corpus.progress import Progress
+
+STAGES = ("crawl", "extract", "filter", "dedup", "decontaminate", "tokenize", "mix")
+VERDICTS = ("filter", "dedup", "decontaminate")  # the stages that decide about documents
+BUILD = "build.json"
+
+
+@dataclass(frozen=True)
+class Build:
+    """The stages that are complete, with their manifests, in order."""
+
+    output: str
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+
+    @property
+    def verdicts(self) -> list[Manifest]:
+        """The stages that decided about documents, in order."""
+        return [self.manifests[stage] for stage in VERDICTS if stage in self.manifests]
+
+    def stage(self, name: str) -> Manifest:
+        """Return one stage's manifest.
+
+        Raises:
+            InputError: That stage is not built yet.
+        """
+        if name not in self.manifests:
+            raise InputError(
+                f"the stage {name} is not built",
+                where=self.output,
+                fix=f"Run corpus {name} --config with the recipe first",
+            )
+        return self.manifests[name]
+
+
+def sections(recipe: Recipe) -> list[str]:
+    """Return the stages that a recipe has, in order."""
+    optional = ("filter", "dedup", "decontaminate", "tokenize", "mix")
+    return [
+        stage for stage in STAGES if stage not in optional or getattr(recipe, stage) is not None
+    ]
+
+
+def default_output(recipe: Recipe) -> str:
+    """Return the output folder of a recipe when none is given."""
+    return f"data/{recipe.name}"
+
+
+def build(
+    recipe: Recipe, output: str, engine: Engine, progress: Progress, until: str | None = None
+) -> Build:
+    """Make what is not there yet, up to a stage or to the end.
+
+    Args:
+        recipe: What to build.
+        output: Where, a local folder or a URL.
+        engine: What runs the tasks.
+        progress: Who is told.
+        until: The last stage to make; the recipe's last by default.
+
+    Raises:
+        RecipeError: The recipe leaves that stage out.
+        CorpusError: A stage failed; what is finished stays.
+    """
+    stages = sections(recipe)
+    if until is not None and until not in stages:
+        raise RecipeError(
+            f"the recipe has no {until} section",
+            where=until,
+            fix=f"Add `{until}:` to the recipe, or stop at one of {', '.join(stages)}",
+        )
+    last = stages.index(until) if until else len(stages) - 1
+    manifests: dict[str, Manifest] = {}
+    with storage.lock(output):
+        for stage in stages[: last + 1]:
+            progress.begin()
+            manifest = _run(stage, recipe, manifests, output, engine, progress)
+            manifests[stage] = manifest
+            _record(recipe, output, manifests)
+            progress.end(describe(manifest))
+    return Build(output, manifests)
+
+
+def _run(
+    stage: str,
+    recipe: Recipe,
+    manifests: Mapping[str, Manifest],
+    output: str,
+    engine: Engine,
+    progress: Progress,
+) -> Manifest:
+    """Run one stage after those before it. The only list of stages."""
+    last = next((manifests[s] for s in reversed(VERDICTS) if s in manifests), None)
+    if stage == "crawl":
+        from corpus.stages import crawl
+
+        return crawl.run(recipe, output, engine, progress)
+    if stage == "extract":
+        from corpus.stages import extract
+
+        return extract.run(recipe, manifests["crawl"], output, engine, progress)
+    documents = manifests["extract"]
+    if stage == "filter" and recipe.filter is not None:
+        from corpus.stages import filter as filter_stage
+
+        return filter_stage.run(recipe, recipe.filter, documents, output, engine, progress)
+    if stage == "dedup" and recipe.dedup is not None:
+        from corpus.stages import dedup
+
+        return dedup.run(recipe, recipe.dedup, documents, last, output, engine, progress)
+    if stage == "decontaminate" and recipe.decontaminate is not None:
+        from corpus.stages import decontaminate
+
+        settings = recipe.decontaminate
+        return decontaminate.run(recipe, settings, documents, last, output, engine, progress)
+    if stage == "tokenize" and recipe.tokenize is not None:
+        from corpus.stages import tokenize
+
+        return tokenize.run(recipe, recipe.tokenize, documents, last, output, engine, progress)
+    if stage == "mix" and recipe.mix is not None:
+        from corpus.stages import mix
+
+        return mix.run(recipe, recipe.mix, manifests["tokenize"], output, progress)
+    raise RecipeError(f"there is no stage {stage!r}", fix=f"Stages: {', '.join(STAGES)}")
+
+
+def _record(recipe: Recipe, output: str, manifests: Mapping[str, Manifest]) -> None:
+    value: dict[str, Any] = {
+        "name": recipe.name,
+        "stages": {stage: storage.name(m.folder) for stage, m in manifests.items()},
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+    }
+    path = storage.join(output, BUILD)
+    if not storage.exists(path) or storage.read_json(path) != value:
+        storage.write_json(path, value)
+
+
+def read_build(output: str) -> Build:
+    """Return the current build in an output folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = storage.join(output, BUILD)
+    if not storage.exists(path):
+        raise InputError(
+            "there is no build here", where=output, fix="Run corpus build --config with the recipe"
+        )
+    stages = storage.read_json(path)["stages"]
+    return Build(
+        output,
+        {stage: read_manifest(storage.join(output, name)) for stage, name in stages.items()},
+    )
+
+
+def describe(manifest: Manifest) -> str:
+    """Return one line on what became of a stage's rows."""
+    counts = manifest.counts()
+    unit = "files" if manifest.stage == "crawl" else "documents"
+    if manifest.stage == "tokenize":
+        held_out = manifest.measure("validation_tokens")
+        tokens = f"{manifest.measure('tokens'):,} tokens, {held_out:,} of validation"
+        return f"{manifest.stage}: {counts.kept:,} documents, {tokens}"
+    if manifest.stage == "mix":
+        sequences = f"{manifest.measure('sequences'):,} sequences"
+        return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"
+    return f"{manifest.stage}: {counts.into:,} {unit} in, {counts.kept:,} kept{_losses(counts)}"
+
+
+def _losses(counts: Counts) -> str:
+    ranked = sorted(counts.dropped.items(), key=lambda item: (-item[1], item[0]))
+    return "".join(f", {reason} {number:,}" for reason, number in ranked)

@@ -1,0 +1,203 @@
+"""The command line: what a person types, what they see, and the exit code.
+
+0: done as asked. 1: a stage failed. 2: the recipe or the command line is wrong. 130: interrupted.
+Everything heavy is imported by the verb that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corpus.errors import CorpusError, StageError
+
+if TYPE_CHECKING:
+    from corpus.trainer.metrics import Metrics
+
+app = typer.Typer(
+    name="corpus",
+    help="From Common Crawl to a running trainer: GPT-3's data pipeline from one recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[str, typer.Option("--config", "-c", help="The recipe.", metavar="FILE")]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="Output folder; data/<name> by default.", metavar="DIR"),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="ray or local.", metavar="NAME")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Tasks at a time; one a CPU by default; 0: in this process."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a key of the recipe.", metavar="KEY=VALUE"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+
+
+def _build(
+    config: str,
+    output: str | None,
+    engine_name: str,
+    workers: int | None,
+    sets: list[str] | None,
+    json_output: bool,
+    until: str | None,
+) -> None:
+    from corpus import build
+    from corpus.config import load_recipe
+    from corpus.engine import make_engine
+    from corpus.progress import make_progress
+
+    recipe = load_recipe(config, sets or [])
+    engine = make_engine(engine_name, workers)
+    folder = output or build.default_output(recipe)
+    try:
+        made = build.build(recipe, folder, engine, make_progress(json_output), until)
+    finally:
+        engine.close()
+    if json_output:
+        _print_json(_summary(made))
+        return
+    mixture = made.manifests.get("mix")
+    if mixture is not None:
+        print(mixture.summary["table"])
+    print(f"Built in {folder}")
+
+
+def _summary(made: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        "output": made.output,
+        "stages": {
+            stage: {
+                "folder": manifest.folder,
+                "counts": {
+                    source: dataclasses.asdict(manifest.counts(source))
+                    for source in manifest.sources()
+                },
+            }
+            for stage, manifest in made.manifests.items()
+        },
+    }
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@app.command("build")
+def build_command(
+    config: Config = "mix.yaml",
+    until: Annotated[
+        str | None, typer.Option("--until", help="Last stage to make.", metavar="STAGE")
+    ] = None,
+    output: Output = None,
+    engine: EngineName = "ray",
+    workers: Workers = None,
+    set_: Sets = None,
+    json_output: Json = False,
+) -> None:
+    """Build the corpus of a recipe: what is there already is not made again.
+
+    Example: corpus build --config pipelines/tiny/mix.yaml --set filter.alpha=3
+    """
+    _build(config, output, engine, workers, set_, json_output, until)
+
+
+def _stage_verb(stage: str, what: str) -> None:
+    def verb(
+        config: Config = "mix.yaml",
+        output: Output = None,
+        engine: EngineName = "ray",
+        workers: Workers = None,
+        set_: Sets = None,
+        json_output: Json = False,
+    ) -> None:
+        _build(config, output, engine, workers, set_, json_output, stage)
+
+    verb.__doc__ = (
+        f"{what}, and build what that needs.\n\n"
+        f"Example: corpus {stage} --config pipelines/tiny/mix.yaml"
+    )
+    app.command(stage)(verb)
+
+
+_stage_verb("crawl", "Fetch or find every input file")
+_stage_verb("extract", "Write the text of every source")
+_stage_verb("filter", "Score the quality of documents and draw which are kept")
+_stage_verb("dedup", "Find near-duplicates within and across sources")
+_stage_verb("decontaminate", "Cut benchmark text out of the corpus")
+_stage_verb("tokenize", "Write token shards")
+_stage_verb("mix", "Mix the sources by weight")
+
+
+@app.command("train")
+def train_command(
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="The training recipe.", metavar="FILE")
+    ] = "train.yaml",
+    set_: Sets = None,
+    json_output: Json = False,
+) -> None:
+    """Train a model on what was built; a run that was stopped goes on.
+
+    Example: corpus train --config pipelines/tiny/train.yaml
+    """
+    try:
+        from corpus.trainer.loop import train
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise StageError(
+            f"the trainer needs {error.name}, which is not installed",
+            fix="Install it: pip install 'corpusmill[train]'",
+        ) from error
+    import dataclasses
+
+    from corpus.trainer.config import load_train_config
+
+    recipe = load_train_config(config, set_ or [])
+    summary = train(recipe, report=lambda step: None if json_output else print(_step_line(step)))
+    if json_output:
+        _print_json(dataclasses.asdict(summary))
+        return
+    held_out = ", ".join(f"{source} {loss:.3f}" for source, loss in summary.validation.items())
+    print(f"validation loss: {held_out}")
+    print(f"sample:\n{summary.sample}")
+    print(f"Trained in {summary.seconds:.0f} s; checkpoint in {summary.checkpoint}")
+
+
+def _step_line(step: Metrics) -> str:
+    left = (step.steps - step.step) * step.tokens / step.step / max(step.tokens_per_second, 1e-9)
+    held_out = "".join(f", {source} {loss:.3f}" for source, loss in step.validation.items())
+    return (
+        f"step {step.step}/{step.steps}: loss {step.loss:.3f}{held_out}, "
+        f"{step.tokens_per_second:,.0f} tokens/s, waited {step.data_wait * 1000:.1f} ms for data, "
+        f"{left:.0f} s left"
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    import sys
+
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments, prog_name="corpus", standalone_mode=True)
+    except CorpusError as error:
+        if len(arguments) < len(sys.argv) - 1:
+            raise
+        print(f"corpus: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("corpus: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,487 @@
+"""The recipe: `mix.yaml` as frozen models. Every default is here and nowhere else.
+
+What defines the corpus has no default: the seed, the sources, their weights, the tokens of the run.
+The docstring below each field is its entry in the reference page `docs/mix.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
+
+from corpus import storage
+from corpus.errors import RecipeError
+from corpus.settings import Settings, load_settings
+
+
+def _resolve(path: str, info: ValidationInfo) -> str:
+    """Make a relative path relative to the recipe, as the contract says."""
+    folder = (info.context or {}).get("folder")
+    if not folder or storage.is_remote(path) or path.startswith("/") or "://" in path:
+        return path
+    return storage.join(folder, path)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# What a validator takes beside the field's own type is said again for editors' schemas.
+_ONE_OR_MORE = BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
+RecipePath = Annotated[str, Field(min_length=1), AfterValidator(_resolve)]
+Paths = Annotated[tuple[RecipePath, ...], _ONE_OR_MORE, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class CommonCrawl(Settings):
+    """WARC files of Common Crawl, chosen by a seeded sample."""
+
+    snapshots: Annotated[tuple[str, ...], _ONE_OR_MORE, Field(min_length=1)]
+    """Snapshot ids, such as `CC-MAIN-2026-47`."""
+    files: Annotated[int, Field(ge=1)] | None = None
+    """WARC files to take of each snapshot, all by default; a seeded sample that larger ones add to."""
+    base_url: str = "https://data.commoncrawl.org/"
+    """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
+    limit_bytes: Annotated[int, Field(ge=100_000)] | None = None
+    """Take only the whole records in the first so many bytes of each file."""
+
+
+class WebText(Settings):
+    """Pages that Reddit submissions with enough karma link to (GPT-2, section 2.1)."""
+
+    submissions: Paths
+    """Submissions dumps: newline-delimited JSON, plain, `.gz` or `.zst`."""
+    pages: Paths
+    """WARC files in which the linked pages are looked for."""
+    min_karma: int = 3
+    """Least karma, summed over all submissions of a page (GPT-2 and GPT-3: 3)."""
+    blocked_domains: tuple[str, ...] = ()
+    """Domains whose pages are left out, with their sub-domains."""
+
+
+class Documents(Settings):
+    """Ready-made documents: JSONL (plain, `.gz`, `.zst`, `.bz2`, `.xz`), Parquet or plain text."""
+
+    paths: Paths
+    """Files or patterns."""
+    fields: dict[Literal["text", "id", "url", "date", "title"], str] = Field(default_factory=dict)
+    """Which field of the file holds which of ours, where the names differ: `{text: content}`."""
+
+
+class Stdlib(Settings):
+    """A miniature source made at run time from text that every Python installation carries."""
+
+    make: Literal["crawl", "wikipedia", "webtext", "books"]
+    """What to make: WARC files, a Wikipedia dump, WebText-like documents, or books."""
+    pages: Annotated[int, Field(ge=12, le=100_000)] = 800
+    """Pages of the crawl."""
+    quote: RecipePath | None = None
+    """A JSONL benchmark whose items (`text`) some pages of the crawl quote: something to cut out."""
+
+
+def _as_paths(value: Any) -> Any:
+    return {"paths": value} if isinstance(value, str | list | tuple) else value
+
+
+KINDS = ("commoncrawl", "warc", "wikipedia", "webtext", "books", "documents", "stdlib")
+
+
+class Source(Settings):
+    """One source. It names exactly one kind; its place in the recipe is its priority in dedup."""
+
+    weight: Annotated[float, Field(gt=0)] | None = None
+    """Share of the training sequences, normalised; a source without one is built but not mixed."""
+    filter: bool = False
+    """Whether `filter` may drop documents of this source; other sources are only scored."""
+    commoncrawl: CommonCrawl | None = None
+    """Common Crawl, downloaded."""
+    warc: Paths | None = None
+    """WARC, ARC or WET files, local or remote."""
+    wikipedia: Paths | None = None
+    """Wikipedia dumps (`*-pages-articles*.xml.bz2`)."""
+    webtext: WebText | None = None
+    """Pages that Reddit submissions link to."""
+    books: Paths | None = None
+    """Books: plain text (Project Gutenberg or other) or EPUB."""
+    documents: (
+        Annotated[
+            Documents,
+            BeforeValidator(_as_paths, json_schema_input_type=str | tuple[str, ...] | Documents),
+        ]
+        | None
+    ) = None
+    """JSONL or Parquet files: a path, a list of paths, or `{paths, fields}`."""
+    stdlib: Stdlib | None = None
+    """Made from the Python installation itself, for trying things out without a network."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Source:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            listed = ", ".join(given) if given else "none"
+            raise ValueError(f"a source names exactly one of {', '.join(KINDS)}; here: {listed}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The one kind that the source names."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+
+class Crawl(Settings):
+    """How politely and how stubbornly files are fetched."""
+
+    requests_per_second: Annotated[float, Field(gt=0)] = 2.0
+    """Most requests a second, for all workers of this machine together."""
+    user_agent: str = "corpusmill (corpus toolkit; set crawl.user_agent to say who you are)"
+    """Who asks, for the server's log."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds without a byte before a connection counts as stalled."""
+    attempts: Annotated[int, Field(ge=1)] = 12
+    """Tries of a file before it is given up."""
+
+
+class Extract(Settings):
+    """How raw pages become text."""
+
+    extractor: Literal["trafilatura", "resiliparse", "none"] = "trafilatura"
+    """`trafilatura` reads best, `resiliparse` is 15 times as fast, `none` takes plain text only."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for one page before its worker is killed and the page dropped."""
+    memory_bytes: Annotated[int, Field(ge=256 * 2**20)] = 2 * 2**30
+    """Memory of the process that extracts, in bytes; a page that needs more is dropped."""
+    recycle_pages: Annotated[int, Field(ge=1)] = 2000
+    """Pages after which that process is replaced, because lxml's memory grows."""
+    max_page_bytes: Annotated[int, Field(ge=1000)] = 10 * 2**20
+    """Larger pages are dropped."""
+    max_document_bytes: Annotated[int, Field(ge=1000)] = 2**29
+    """Larger ready-made documents (a line of JSONL, a dump's page, a book) are dropped."""
+    max_failures: Share = 0.5
+    """Largest share of a source's pages that may fail (damage, crash, timeout); more is an error."""
+
+
+class ClassifierTraining(Settings):
+    """A quality classifier trained in the build, as GPT-3's was (Appendix A)."""
+
+    positives: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Sources that stand for high quality."""
+    negatives: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Unfiltered sources."""
+    features: Annotated[int, Field(ge=2**8, le=2**24)] = 2**18
+    """Number of hashed features (Spark's HashingTF: 2^18)."""
+    ngrams: Literal[1, 2] = 1
+    """Words alone, or words and pairs of words."""
+    norm: Literal["l2", "none"] = "l2"
+    """Whether counts are scaled to length 1; without it scores grow with the length of a page."""
+    inverse_regularisation: Annotated[float, Field(gt=0)] = 1.0
+    """Inverse strength of the L2 penalty: scikit-learn's C."""
+    truncate_characters: Annotated[int, Field(ge=100)] = 20_000
+    """Only so many characters of each document are trained on."""
+    documents: Annotated[int, Field(ge=20)] = 100_000
+    """Most documents of each class, by a seeded sample."""
+    held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    """Share of the sample that is kept for the evaluation."""
+
+
+class GopherQuality(Settings):
+    """Quality rules of Gopher (Rae et al. 2021, section A.1.1)."""
+
+    minimum_words: int = 50
+    maximum_words: int = 100_000
+    minimum_mean_word_length: float = 3
+    maximum_mean_word_length: float = 10
+    maximum_symbol_ratio: float = 0.1
+    maximum_bullet_lines: float = 0.9
+    maximum_ellipsis_lines: float = 0.3
+    minimum_alphabetic_words: float = 0.8
+    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    minimum_stop_words: int = 2
+
+
+class GopherRepetition(Settings):
+    """Repetition rules of Gopher (Rae et al. 2021, table A1)."""
+
+    maximum_duplicate_lines: float = 0.3
+    maximum_duplicate_paragraphs: float = 0.3
+    maximum_duplicate_line_characters: float = 0.2
+    maximum_duplicate_paragraph_characters: float = 0.2
+    maximum_top_ngram_characters: dict[int, float] = Field(
+        default_factory=lambda: {2: 0.20, 3: 0.18, 4: 0.16}
+    )
+    maximum_duplicate_ngram_characters: dict[int, float] = Field(
+        default_factory=lambda: {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
+    )
+
+
+class C4(Settings):
+    """Rules of C4 (Raffel et al. 2020, section 2.2, and the constants of its published code)."""
+
+    terminal_punctuation: bool = True
+    minimum_words_per_line: int = 5
+    maximum_word_length: int = 1000
+    line_phrases: tuple[str, ...] = (
+        "javascript",
+        "terms of use",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+    )
+    page_phrases: tuple[str, ...] = ("lorem ipsum", "{")
+    bad_words: tuple[str, ...] = ()
+    minimum_sentences: int = 3
+
+
+class FineWeb(Settings):
+    """Rules of FineWeb (Penedo et al. 2024, section 3.6)."""
+
+    minimum_punctuated_lines: float = 0.12
+    maximum_duplicate_line_characters: float = 0.1
+    short_line: int = 30
+    maximum_short_lines: float = 0.67
+
+
+def _classifier_kind(value: Any) -> str:
+    return "<path>" if isinstance(value, str) else "<training>"
+
+
+class Filter(Settings):
+    """Which pages of the filtered sources are kept (GPT-3, Appendix A)."""
+
+    classifier: (
+        Annotated[
+            Annotated[RecipePath, Tag("<path>")] | Annotated[ClassifierTraining, Tag("<training>")],
+            Discriminator(_classifier_kind),
+        ]
+        | None
+    ) = None
+    """A trained classifier's folder, or `{positives, negatives}` to train one in the build."""
+    alpha: Annotated[float, Field(gt=0)] | Literal["fit"] = 9.0
+    """A page is kept with probability (2 - score)^-alpha; `fit` matches the positives' scores."""
+    heuristics: tuple[Literal["gopher", "c4", "fineweb"], ...] = ()
+    """Sets of heuristic rules that a page has to pass."""
+    languages: dict[str, Share] = Field(default_factory=dict)
+    """Languages to keep, each with the least share of the text that has to be in it."""
+    urls: Paths | None = None
+    """Files with one domain or URL prefix a line; pages under them are dropped."""
+
+    @model_validator(mode="after")
+    def _fit_needs_positives(self) -> Filter:
+        if self.alpha == "fit" and not isinstance(self.classifier, ClassifierTraining):
+            raise ValueError("alpha: fit needs a classifier with positives to fit to")
+        return self
+
+
+class DedupScheme(Settings):
+    """What a near-duplicate is, with every value given."""
+
+    threshold: float
+    words: Literal["word", "whitespace"]
+    shingle: int
+    bands: int
+    rows: int
+
+
+DEDUP_PRESETS = {
+    # Appendix A: Spark's MinHashLSH with 10 hashes (tables of one hash each) over the classifier's
+    # features, which are words. The threshold is not published; the paper's 10 % removed is.
+    "gpt3": DedupScheme(threshold=0.8, words="whitespace", shingle=1, bands=10, rows=1),
+    # FineWeb: 112 hashes in 14 bands of 8, which finds 77 % of the pairs at 0.75 and 92 % at 0.8.
+    "fineweb": DedupScheme(threshold=0.75, words="word", shingle=5, bands=14, rows=8),
+    # Only what is all but the same: 20 bands of 10 find 99.98 % of the pairs at 0.9.
+    "strict": DedupScheme(threshold=0.9, words="word", shingle=5, bands=20, rows=10),
+}
+
+
+class Dedup(Settings):
+    """Which documents count as near-duplicates of one that is kept (GPT-3, Appendix A)."""
+
+    preset: Literal["gpt3", "fineweb", "strict"] = "fineweb"
+    """A set of values for the five keys below; see docs/stages/dedup.md."""
+    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Least Jaccard index of two documents' shingle sets, verified, at which one is dropped."""
+    words: Literal["word", "whitespace"] | None = None
+    """What a word is: a run of letters and digits, or whatever stands between white space."""
+    shingle: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Words in a shingle."""
+    bands: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Bands of the signature; two documents that agree in one are compared."""
+    rows: Annotated[int, Field(ge=1, le=100)] | None = None
+    """MinHash values in a band."""
+    max_loss: Share = 0.9
+    """The largest share of its documents that a source may lose before the build stops."""
+
+    def scheme(self) -> DedupScheme:
+        """Return the preset with what the recipe sets beside it."""
+        given = {key: getattr(self, key) for key in DedupScheme.model_fields}
+        changes = {key: value for key, value in given.items() if value is not None}
+        return DEDUP_PRESETS[self.preset].model_copy(update=changes)
+
+
+class Benchmark(Settings):
+    """One benchmark, from its published files."""
+
+    paths: Paths
+    """JSONL (plain, `.gz`, `.zst`) or plain text files."""
+    fields: tuple[str, ...] | None = None
+    """Fields whose text counts; all text fields by default."""
+
+
+FILE_NAMES = ""  # instead of a benchmark's name: each file is one, of its own name
+
+
+def _as_benchmarks(value: Any) -> Any:
+    return {FILE_NAMES: {"paths": value}} if isinstance(value, str | list | tuple) else value
+
+
+class Decontaminate(Settings):
+    """How benchmark text is cut out of the corpus (GPT-3, Appendix C)."""
+
+    benchmarks: Annotated[
+        dict[
+            str,
+            Annotated[
+                Benchmark,
+                BeforeValidator(
+                    _as_paths, json_schema_input_type=str | tuple[str, ...] | Benchmark
+                ),
+            ],
+        ],
+        BeforeValidator(
+            _as_benchmarks,
+            json_schema_input_type=str
+            | tuple[str, ...]
+            | dict[str, str | tuple[str, ...] | Benchmark],
+        ),
+        Field(min_length=1),
+    ]
+    """A pattern (each file is a benchmark), or a map of names to patterns or `{paths, fields}`."""
+    ngram: Annotated[int, Field(ge=2, le=64)] = 13
+    """Words in a colliding gram (Appendix C: 13)."""
+    window: Annotated[int, Field(ge=0)] = 200
+    """Characters cut on each side of a colliding gram (Appendix C: 200)."""
+    min_piece: Annotated[int, Field(ge=0)] = 200
+    """Pieces with fewer characters are discarded (Appendix C: 200)."""
+    max_pieces: Annotated[int, Field(ge=1)] = 10
+    """Documents in more pieces are dropped (Appendix C: 10)."""
+    max_documents: Annotated[int, Field(ge=1)] = 10
+    """Grams in more documents are ignored: they are common phrases (Appendix C: 10)."""
+
+
+class Tokenize(Settings):
+    """How text becomes tokens."""
+
+    vocabulary: str = "gpt2"
+    """`gpt2`, or the path of a tiktoken ranks file or a byte-level `tokenizer.json`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path(cls, value: Any, info: ValidationInfo) -> Any:
+        vocabulary = value.get("vocabulary") if isinstance(value, dict) else None
+        if isinstance(vocabulary, str) and ("/" in vocabulary or "." in vocabulary):
+            return {**value, "vocabulary": _resolve(vocabulary, info)}
+        return value
+
+
+class Mix(Settings):
+    """How the sources are mixed into sequences (GPT-3, Table 2.2 and Appendix B)."""
+
+    sequence_length: Annotated[int, Field(ge=8, le=1_000_000)] = 2048
+    """Tokens a sequence (GPT-3: 2048)."""
+    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.0005
+    """Share of each source's documents that is held out of training."""
+    max_epochs: Annotated[float, Field(gt=0)] = 10.0
+    """Most epochs of a source; a mix that needs more is refused (GPT-3's most: 3.4)."""
+    block: Annotated[int, Field(ge=1)] = 65_536
+    """Sequences a block; in every block each source has its share to within one sequence."""
+
+
+class Recipe(Settings):
+    """A whole build."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the build; its output folder is `data/<name>` unless --output says otherwise."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Every random draw is a function of this seed and a document's id."""
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of the training run (GPT-3: 300 billion); epochs follow from it. Needed by `mix`."""
+    sources: Annotated[dict[str, Source], Field(min_length=1)]
+    """The sources by name, in order of priority: of two duplicates the earlier source's is kept."""
+    crawl: Crawl = Crawl()
+    """Downloading."""
+    extract: Extract = Extract()
+    """Text extraction."""
+    filter: Filter | None = None
+    """Quality filtering; left out without this key."""
+    dedup: Dedup | None = None
+    """Removal of near-duplicates; left out without this key."""
+    decontaminate: Decontaminate | None = None
+    """Removal of benchmark text; left out without this key."""
+    tokenize: Tokenize | None = None
+    """Tokenisation; left out without this key."""
+    mix: Mix | None = None
+    """Mixing; left out without this key."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        for name in self.sources:
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(
+                    f"the source name {name!r} has characters other than a-z, 0-9, _ and -"
+                )
+        if self.mix is not None:
+            if self.tokenize is None:
+                raise ValueError("mix needs tokenize: add `tokenize: {vocabulary: gpt2}`")
+            if self.tokens is None:
+                raise ValueError("mix needs tokens: the length of the training run")
+            if all(source.weight is None for source in self.sources.values()):
+                raise ValueError("mix needs at least one source with a weight")
+        if self.filter is not None and isinstance(self.filter.classifier, ClassifierTraining):
+            training = self.filter.classifier
+            for source in (*training.positives, *training.negatives):
+                if source not in self.sources:
+                    raise ValueError(f"filter.classifier names {source!r}, which is no source")
+        filtered = [name for name, source in self.sources.items() if source.filter]
+        if filtered and self.filter is None:
+            raise ValueError(
+                f"{', '.join(filtered)}: `filter: true`, but the recipe has no filter section"
+            )
+        return self
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe in a YAML file.
+
+    Args:
+        path: A local path or URL.
+        overrides: `key.path=value` each.
+
+    Raises:
+        RecipeError: It cannot be read, or anything in it is wrong; all problems at once.
+    """
+    folder = path.rsplit("/", 1)[0] if "/" in path else "."
+    return load_settings(Recipe, path, overrides, context={"folder": folder})
+
+
+def require(value: Any, key: str) -> Any:
+    """Return a section that a verb needs.
+
+    Raises:
+        RecipeError: The recipe leaves it out.
+    """
+    if value is None:
+        raise RecipeError(
+            f"the recipe has no {key} section", where=key, fix=f"Add `{key}: {{}}` to the recipe"
+        )
+    return value

@@ -1,0 +1,219 @@
+"""Where tasks run: in this process, in a pool of processes, or on Ray.
+
+An engine has one method, `map`: a module-level function over small tasks (paths and settings, never
+documents), with the results in the order of the tasks. This is the only module that knows Ray.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, TypeVar
+
+from corpus.errors import CorpusError, RecipeError, StageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Lost workers (killed, out of memory) are tried again this often; an exception is not, because
+# the same input would raise it again.
+RETRIES = 3
+
+
+class Engine(Protocol):
+    """Something that can run tasks."""
+
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+        """Yield `function(task)` for each task, in the order of the tasks.
+
+        Raises:
+            CorpusError: What a task raised, or `StageError` when workers kept dying.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back processes; the engine may be used again afterwards."""
+        ...
+
+
+class LocalEngine:
+    """Runs tasks in this process (`workers=0`, for debuggers) or in a pool of processes."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+        """See `Engine.map`."""
+        if self.workers == 0:
+            yield from map(function, tasks)
+            return
+        # Spawned, not forked: kernels and Arrow have threads, which do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(min(self.workers, max(len(tasks), 1)), mp_context=context)
+        pending: deque[Future[R | _Raised]] = deque()
+        try:
+            for task in tasks:
+                pending.append(pool.submit(_guarded, function, task))
+                if len(pending) > 2 * self.workers:
+                    yield _returned(pending.popleft().result())
+            while pending:
+                yield _returned(pending.popleft().result())
+        except BrokenProcessPool as error:
+            raise StageError(
+                f"a worker process died in {function.__name__}",
+                why="It was killed, or the machine ran out of memory",
+                fix="Run the same command again: finished shards are kept; --workers 1 needs less "
+                "memory",
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+
+class RayEngine:
+    """Runs tasks on Ray: a local one, or the cluster that RAY_ADDRESS names.
+
+    Ray starts with the first task and not before, and lasts until `close`.
+
+    Args:
+        workers: Tasks in flight at a time on a local Ray, and its number of CPUs. On a cluster all
+            its CPUs are used, and this is ignored.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._ray: Any = None
+
+    def _start(self) -> Any:
+        if self._ray is not None:
+            return self._ray
+        # Ray's own messages would bury ours; what goes wrong in a task is raised by `map`.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+
+        if ray.is_initialized():
+            raise StageError("Ray is already running in this process")
+        address = os.environ.get("RAY_ADDRESS")
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            if address:
+                ray.init(address=address, **quiet)
+            else:
+                # Only paths travel, so a small object store is enough (Ray's minimum is 75 MB).
+                ray.init(
+                    address="local",
+                    num_cpus=self.workers,
+                    object_store_memory=100 * 1024 * 1024,
+                    include_dashboard=False,
+                    **quiet,
+                )
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise StageError(
+                "Ray did not start",
+                where=address,
+                why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                fix="Check RAY_ADDRESS, or run with --engine local",
+            ) from error
+        self._ray = ray
+        return ray
+
+    def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+        """See `Engine.map`."""
+        if not tasks:
+            return
+        ray = self._start()
+        width = max(2, 2 * int(ray.cluster_resources().get("CPU", self.workers)))
+        remote = ray.remote(_guarded).options(
+            num_cpus=1, max_retries=RETRIES, name=function.__name__
+        )
+        pending: deque[Any] = deque()
+        try:
+            for task in tasks:
+                pending.append(remote.remote(function, task))
+                if len(pending) >= width:
+                    yield self._result(ray, pending, function)
+            while pending:
+                yield self._result(ray, pending, function)
+        finally:
+            for reference in pending:
+                ray.cancel(reference, force=True)
+
+    def _result(self, ray: Any, pending: deque[Any], function: Callable[[Any], R]) -> R:
+        try:
+            result: R | _Raised = ray.get(pending[0])
+        except ray.exceptions.RayError as error:
+            raise StageError(
+                f"a worker was lost {RETRIES + 1} times in {function.__name__}",
+                why=str(error).strip().splitlines()[0],
+                fix="Run the same command again: finished shards are kept; fewer --workers need "
+                "less memory",
+            ) from error
+        pending.popleft()
+        return _returned(result)
+
+    def close(self) -> None:
+        """Stop a Ray that this engine started, or leave the cluster."""
+        if self._ray is not None:
+            self._ray.shutdown()
+            self._ray = None
+
+
+class _Raised:
+    """An exception on its way home: Ray would wrap it and lose its class and its fields."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _returned(result: R | _Raised) -> R:
+    if isinstance(result, _Raised):
+        raise result.error
+    return result
+
+
+def _guarded(function: Callable[[T], R], task: T) -> R | _Raised:
+    try:
+        return function(task)
+    except CorpusError as error:
+        return _Raised(error)
+    except Exception as error:  # noqa: BLE001 - a defect of ours: reported whole, never retried
+        import traceback
+
+        return _Raised(
+            StageError(
+                f"{function.__name__} failed on {task!r}"[:500],
+                why=f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
+                fix="This is a defect of the program; run with --engine local --workers 0 to debug",
+            )
+        )
+
+
+def make_engine(kind: str, workers: int | None) -> Engine:
+    """Return the engine of that name: "ray" or "local".
+
+    Args:
+        kind: Which engine.
+        workers: Tasks at a time; None for one a CPU; 0 (local only) for this process.
+
+    Raises:
+        RecipeError: Another name, or a number of workers that makes no sense.
+    """
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    if count < 0 or (count == 0 and kind == "ray"):
+        raise RecipeError(
+            f"{count} workers cannot run anything",
+            where="--workers",
+            fix="Give 1 or more, or 0 with --engine local to run in this process",
+        )
+    if kind == "local":
+        return LocalEngine(count)
+    if kind == "ray":
+        return RayEngine(count)
+    raise RecipeError(f"there is no engine {kind!r}", where="--engine", fix="Use ray or local")

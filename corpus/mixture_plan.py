@@ -1,0 +1,164 @@
+"""Planning a mixture: measured shards and the recipe's weights in, Table 2.2 and a `Mixture` out.
+
+Weights are the authority (GPT-3, section 2.2): a source is repeated as often as its weight and the
+length of the run ask for, and a mix that would repeat one too often is refused with the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from corpus import storage
+from corpus.errors import InputError, StageError
+from corpus.mixture import (
+    LARGEST_BLOCK,
+    Mixture,
+    MixtureSource,
+    ShardEntry,
+    Vocabulary,
+    windows,
+)
+
+
+@dataclass(frozen=True)
+class MixtureRow:
+    """What a training run takes from one source.
+
+    Attributes:
+        name: The recipe's name.
+        requested: The recipe's weight.
+        weight: The weight divided by the sum of all.
+        tokens: Training tokens that there are.
+        windows: Training sequences in one epoch.
+        sequences: Sequences that the run takes.
+        tokens_drawn: Tokens that the run takes.
+        epochs: Sequences that it takes, divided by those of one epoch.
+    """
+
+    name: str
+    requested: float
+    weight: float
+    tokens: int
+    windows: int
+    sequences: int
+    tokens_drawn: int
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A source to be mixed: its name, the recipe's weight, its shards."""
+
+    name: str
+    weight: float
+    shards: Sequence[ShardEntry]
+    validation: Sequence[ShardEntry]
+
+
+def compose(
+    ingredients: Sequence[Ingredient],
+    *,
+    seed: int,
+    tokens: int,
+    sequence_length: int,
+    block: int,
+    max_epochs: float,
+    vocabulary: Vocabulary,
+    dtype: str,
+) -> Mixture:
+    """Plan a mixture for a run of so many tokens.
+
+    Weights are normalised (those of Table 2.2 sum to 1.01). Blocks are made as large as asked, but
+    such that they divide the run almost evenly, so that shares are met at its end too; and large
+    enough for one sequence of the least source.
+
+    Raises:
+        InputError: A source cannot be mixed: no tokens, no weight, or far too little of it.
+        StageError: A source would be repeated more than `max_epochs` times.
+    """
+    for part in ingredients:
+        if not (math.isfinite(part.weight) and part.weight > 0):
+            raise InputError(
+                f"the weight {part.weight} is not a positive number", where=f"sources.{part.name}"
+            )
+    total = math.fsum(part.weight for part in ingredients)
+    horizon = tokens // sequence_length
+    if horizon:
+        block = math.ceil(horizon / math.ceil(horizon / block))
+        least = min((part.weight for part in ingredients), default=1.0) / (total or 1.0)
+        block = min(max(block, math.ceil(1 / least) + 1), LARGEST_BLOCK)
+    sources = []
+    for part in ingredients:
+        own = sum(shard.tokens for shard in part.shards)
+        sources.append(
+            MixtureSource(
+                part.name,
+                requested=part.weight,
+                weight=part.weight / total,
+                tokens=own,
+                windows=windows(own, sequence_length),
+                shards=tuple(part.shards),
+                validation=tuple(part.validation),
+            )
+        )
+    mixture = Mixture(seed, sequence_length, block, horizon, dtype, vocabulary, tuple(sources))
+    for row in table(mixture):
+        if row.epochs > max_epochs:
+            raise StageError(
+                f"the mix takes {row.epochs:,.1f} epochs of it, over mix.max_epochs {max_epochs:g}",
+                where=f"sources.{row.name}",
+                why=f"A weight of {row.weight:.3g} of {tokens:,} tokens takes "
+                f"{row.tokens_drawn:,} tokens of the {row.tokens:,} that it has",
+                fix="Lower its weight or tokens, give it more input, or raise mix.max_epochs",
+            )
+    return mixture
+
+
+def table(mixture: Mixture) -> tuple[MixtureRow, ...]:
+    """Return Table 2.2 for a mixture: what its run takes from each source."""
+    return tuple(
+        MixtureRow(
+            source.name,
+            source.requested,
+            source.weight,
+            source.tokens,
+            source.windows,
+            sequences=count,
+            tokens_drawn=count * mixture.sequence_length,
+            epochs=count / source.windows,
+        )
+        for source, count in zip(mixture.sources, mixture.order.drawn(mixture.horizon), strict=True)
+    )
+
+
+def blend(mixture: Mixture, *, folder: str, validation: bool = False) -> str:
+    """Return the mixture as Megatron's `--data-path`: weight, prefix, weight, prefix, ...
+
+    A source's weight is shared by its shards in proportion to their tokens; shards without tokens
+    are left out. Megatron normalises the weights.
+
+    Args:
+        mixture: The mixture.
+        folder: What the shards' paths are relative to; "" leaves them as they are.
+        validation: Name the held-out shards instead of the training shards.
+
+    Raises:
+        InputError: A path has white space, which separates the words of a blend.
+    """
+    words = []
+    for source in mixture.sources:
+        shards = source.validation if validation else source.shards
+        total = sum(shard.tokens for shard in shards)
+        for shard in shards:
+            prefix = storage.join(folder, shard.prefix) if folder else shard.prefix
+            if len(prefix.split()) != 1:
+                raise InputError(
+                    "a path with white space cannot stand in a Megatron blend",
+                    where=prefix,
+                    fix="Choose an output folder without spaces",
+                )
+            if shard.tokens:
+                words += [repr(source.weight * shard.tokens / total), prefix]
+    return " ".join(words)

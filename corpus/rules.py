@@ -1,0 +1,119 @@
+"""The rules of `filter` that look at language, URL or text, in the order in which they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from corpus import config, storage
+from corpus.document import DropReason
+from corpus.parts import Part, batches
+from corpus.text import heuristics
+from corpus.text.c4 import C4
+from corpus.text.fineweb import FineWeb
+from corpus.text.gopher import GopherQuality, GopherRepetition
+
+Objects = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """For each document the reason of the first rule that it fails, and that rule; None if none."""
+
+    reasons: Objects
+    rules: Objects
+
+
+def rule_sets(names: Sequence[str]) -> list[heuristics.RuleSet]:
+    """Return the rule sets of these names, with the papers' thresholds."""
+    found: list[heuristics.RuleSet] = []
+    for name in names:
+        if name == "gopher":
+            found.append(GopherQuality(**config.GopherQuality().model_dump()))
+            found.append(GopherRepetition(**config.GopherRepetition().model_dump()))
+        elif name == "c4":
+            found.append(C4(**config.C4().model_dump()))
+        else:
+            found.append(FineWeb(**config.FineWeb().model_dump()))
+    return found
+
+
+def first_failures(part: Part, settings: config.Filter, urls: Sequence[str]) -> Failures:
+    """Return which rule each document of a part fails first.
+
+    Args:
+        part: The part.
+        settings: Which rules there are.
+        urls: Files of blocked domains and URL prefixes.
+    """
+    failures = Failures(
+        np.full(part.rows, None, dtype=object), np.full(part.rows, None, dtype=object)
+    )
+    if not (settings.languages or urls or settings.heuristics):
+        return failures
+    blocked = blocked_urls(urls)
+    columns = ["url", "language", "language_score"]
+    if settings.heuristics:
+        columns.append("text")
+    for row, batch in batches(part, columns):
+        span = slice(row, row + len(batch))
+        _judge(batch, settings, blocked, failures.reasons[span], failures.rules[span])
+    return failures
+
+
+def _judge(
+    batch: pa.RecordBatch,
+    settings: config.Filter,
+    blocked: frozenset[str],
+    reasons: Objects,
+    rules: Objects,
+) -> None:
+    """Fill in the failures of a batch."""
+    if settings.languages:
+        scores = batch.column("language_score").to_pylist()
+        for index, language in enumerate(batch.column("language").to_pylist()):
+            floor = settings.languages.get(language)
+            # The stored score is a float32: compare it with the floor as a float32 too.
+            if floor is None or np.float32(scores[index] or 0) < np.float32(floor):
+                reasons[index] = str(DropReason.LANGUAGE)
+    if blocked:
+        for index, url in enumerate(batch.column("url").to_pylist()):
+            if reasons[index] is None and url is not None and is_blocked(url, blocked):
+                reasons[index] = str(DropReason.URL)
+    if settings.heuristics:
+        left = np.flatnonzero([reason is None for reason in reasons])
+        texts = batch.column("text").take(pa.array(left, pa.int64()))
+        found, broken = heuristics.verdicts(texts, rule_sets=rule_sets(settings.heuristics))
+        reasons[left], rules[left] = found.to_pylist(), broken.to_pylist()
+
+
+def blocked_urls(paths: Sequence[str]) -> frozenset[str]:
+    """Return the entries of block lists: a domain or a URL prefix a line, `#` begins a comment."""
+    entries: set[str] = set()
+    for path in paths:
+        for line in storage.read_bytes(path).decode("utf-8", "replace").splitlines():
+            entry = line.split("#", 1)[0].strip().lower()
+            entry = entry.split("://", 1)[-1].removeprefix("www.").rstrip("/")
+            if entry:
+                entries.add(entry)
+    return frozenset(entries)
+
+
+def is_blocked(url: str, blocked: frozenset[str]) -> bool:
+    """Say whether a URL's domain, a parent domain, or a prefix of its path is on a list."""
+    rest = url.lower().split("://", 1)[-1].split("?", 1)[0].split("#", 1)[0]
+    host, _, path = rest.partition("/")
+    host = host.rsplit("@", 1)[-1].split(":", 1)[0].removeprefix("www.")
+    labels = host.split(".")
+    if any(".".join(labels[start:]) in blocked for start in range(len(labels) - 1)):
+        return True
+    prefix = host
+    for component in path.split("/"):
+        prefix = f"{prefix}/{component}"
+        if prefix.rstrip("/") in blocked:
+            return True
+    return False

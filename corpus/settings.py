@@ -1,0 +1,269 @@
+"""YAML files to frozen models, with every error at once and each with its line.
+
+YAML is read by the rules of version 1.2: `no` and `off` are words (a recipe may well name
+Norwegian), `1e9` is a number, and a key may not be given twice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from corpus import storage
+from corpus.errors import InputError, RecipeError
+
+
+class Settings(BaseModel):
+    """Base of every settings model: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+S = TypeVar("S", bound=Settings)
+Key = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of YAML 1.2's core schema."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9][0-9_]*|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+
+
+def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    return float(node.value.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf"))
+
+
+def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = node.value.replace("_", "")
+    return int(text, 16) if "x" in text else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+def dotted(key: Key) -> str:
+    """Return a key as a person writes it: `sources.webtext2.weight`."""
+    return ".".join(str(part) for part in key)
+
+
+def _lines(node: yaml.Node, key: Key, lines: dict[Key, int], problems: list[str]) -> None:
+    lines[key] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            name, line = str(key_node.value), key_node.start_mark.line + 1
+            if name in seen:
+                problems.append(
+                    f"line {line}: {dotted((*key, name))}: given twice (line {seen[name]})"
+                )
+            seen[name] = line
+            _lines(value_node, (*key, name), lines, problems)
+            lines[(*key, name)] = line
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _lines(item, (*key, index), lines, problems)
+
+
+def parse_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[Key, int]]:
+    """Return a YAML mapping and the line of each of its keys.
+
+    Raises:
+        RecipeError: Not YAML, not a mapping, or a key given twice.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}:{mark.line + 1}" if mark else where
+        why = getattr(error, "problem", None) or str(error)
+        raise RecipeError("this is not valid YAML", where=place, why=str(why)) from error
+    except (ValueError, RecursionError) as error:
+        raise RecipeError("this is not valid YAML", where=where, why=str(error)) from error
+    if node is None or not isinstance(value, dict):
+        raise RecipeError(
+            "the file is empty or not a mapping of keys",
+            where=where,
+            fix="Start from pipelines/tiny/mix.yaml",
+        )
+    lines: dict[Key, int] = {}
+    problems: list[str] = []
+    _lines(node, (), lines, problems)
+    if problems:
+        raise RecipeError("\n".join(["keys are given twice:", *problems]), where=where)
+    return value, lines
+
+
+def apply_overrides(value: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Set dotted keys in place: `filter.alpha=3`. The right-hand side is YAML.
+
+    Raises:
+        RecipeError: An override without `=`, or through something that is no mapping.
+    """
+    for override in overrides:
+        path, equals, right = override.partition("=")
+        if not equals or not path:
+            raise RecipeError(
+                f"{override!r} is not key=value", where="--set", fix="Write --set filter.alpha=3"
+            )
+        *parents, last = path.split(".")
+        place = value
+        for parent in parents:
+            inner = place.get(parent)
+            if inner is None:
+                inner = place[parent] = {}
+            if not isinstance(inner, dict):
+                raise RecipeError(f"{parent} is not a mapping of keys", where=f"--set {path}")
+            place = inner
+        try:
+            place[last] = yaml.load(right, Loader=_Loader)  # noqa: S506 - a safe loader
+        except yaml.YAMLError as error:
+            raise RecipeError(
+                f"{right!r} is not valid YAML", where=f"--set {path}", why=str(error)
+            ) from error
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in models_in(part)]
+
+
+def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
+    """Return the keys that are known where `key` stands, following models, maps and lists."""
+    models = [model]
+    for part in key[:-1]:
+        inner: list[type[BaseModel]] = []
+        for candidate in models:
+            field = candidate.model_fields.get(str(part))
+            inner += models_in(field.annotation) if field else []
+        # A part that is no field is a key of a map (a source's name) or a tag of a union: the
+        # models stay the same.
+        models = inner or models
+    return {name for candidate in models for name in candidate.model_fields}
+
+
+def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _known_keys(model, key)
+        near = difflib.get_close_matches(str(key[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"there is no such key; {hint}"
+    if kind == "missing":
+        return "has to be given"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = error.get("input")
+    return f"{message} (given: {given!r})" if isinstance(given, str | int | float) else message
+
+
+def _clean(location: Sequence[str | int], lines: Mapping[Key, int]) -> Key:
+    """Drop the parts of a pydantic location that stand for members of a union, not for keys."""
+    key: Key = ()
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if (*key, part) in lines or last or not _is_union_member(part):
+            key = (*key, part)
+    return key
+
+
+def _is_union_member(part: str | int) -> bool:
+    # pydantic names a member of a union by its type: "ClassifierTraining", "str", "list[str]", or
+    # "function-after[...]", or by the tag that we give it, "<path>": none is a key of a recipe.
+    return isinstance(part, str) and bool(
+        part[:1].isupper()
+        or "[" in part
+        or part.startswith("<")
+        or part in {"str", "int", "float", "bool", "constrained-str"}
+    )
+
+
+def validate(
+    model: type[S], value: dict[str, Any], lines: Mapping[Key, int], where: str, context: Any = None
+) -> S:
+    """Return the model of a parsed file.
+
+    Raises:
+        RecipeError: With every problem, each with file, line and dotted key.
+    """
+    try:
+        return model.model_validate(value, context=context)
+    except ValidationError as error:
+        problems: dict[str, None] = {}
+        for one in error.errors(include_url=False):
+            key = _clean(one["loc"], lines)
+            known = key
+            while known not in lines and known:
+                known = known[:-1]
+            place = f"{where}:{lines[known]}" if known in lines else where
+            problems[f"{place}: {dotted(key) or 'the recipe'}: {_explain(model, one, key)}"] = None
+        count = len(problems)
+        heading = "there is 1 problem" if count == 1 else f"there are {count} problems"
+        raise RecipeError("\n".join([f"{heading}:", *problems]), where=where) from None
+
+
+def load_settings(model: type[S], path: str, overrides: Sequence[str], context: Any = None) -> S:
+    """Return the model of a YAML file.
+
+    Args:
+        model: The model of the whole file.
+        path: A local path or a URL.
+        overrides: `key.path=value` each, applied before validation.
+        context: Handed to the model's validators.
+
+    Raises:
+        RecipeError: The file cannot be read, or anything in it is wrong.
+    """
+    try:
+        text = storage.read_bytes(path).decode("utf-8")
+    except InputError as error:
+        raise RecipeError(error.what, where=path, why=error.why, fix=error.fix) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError("the file is not UTF-8", where=path, why=str(error)) from error
+    value, lines = parse_yaml(text, path)
+    apply_overrides(value, overrides)
+    return validate(model, value, lines, path, context)
+
+
+def plain(annotation: Any) -> str:
+    """Return a type as a person reads it, for the reference page."""
+    if annotation is type(None):
+        return "null"
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(plain(part) for part in typing.get_args(annotation))
+    if origin is typing.Annotated:
+        return plain(typing.get_args(annotation)[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{part}`" for part in typing.get_args(annotation))
+    if origin in (list, tuple):
+        return "list of " + plain(typing.get_args(annotation)[0])
+    if origin in (dict, Mapping, typing.get_origin(Mapping[str, str])):
+        key, inner = typing.get_args(annotation)
+        return f"map of {plain(key)} to {plain(inner)}"
+    names = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    return names.get(annotation) or str(getattr(annotation, "__name__", annotation))

@@ -1,0 +1,1 @@
+"""What can be read: one module a kind of source, each a generator of pages or documents."""

@@ -1,0 +1,227 @@
+"""One stage's output folder: what is in it already, what is left to do, and how it is finished.
+
+A task names its shard and carries a key: the digest of all that its outputs depend on. A shard is
+not made again when this folder holds it (after an interruption) or when another folder of the same
+stage does (after a change of the recipe that does not touch it): then its files are linked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from corpus import __version__, storage
+from corpus.engine import Engine
+from corpus.manifest import MANIFEST, Manifest, Output, Shard, fingerprint, read_manifest
+from corpus.manifest import shard_from_json as _shard
+from corpus.progress import Progress
+
+RECEIPTS = "receipts"
+
+
+class Task(Protocol):
+    """What an engine is handed: a few paths and settings. A frozen dataclass in each stage.
+
+    Attributes:
+        name: Name of the shard, the start of its files' names.
+        source: Name of the source, the folder of its files.
+        key: Digest of all that the outputs depend on.
+        weight: How much work it is, in any unit (bytes of input), for the progress.
+        folder: The stage's folder; filled in by `StageFolder`.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def weight(self) -> int: ...  # noqa: D102
+    @property
+    def folder(self) -> str: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=Task)
+
+
+@dataclass(frozen=True)
+class _Work(Generic[T]):
+    """A task with the function that does it: what really travels to a worker."""
+
+    function: Callable[[T], Shard]
+    task: T
+
+
+def _make(work: _Work[T]) -> Shard:
+    """Do one task and leave its receipt, so that no one has to do it again."""
+    shard = work.function(work.task)
+    storage.write_json(_receipt(work.task), dataclasses.asdict(shard))
+    return shard
+
+
+def _receipt(task: Task) -> str:
+    return storage.join(task.folder, RECEIPTS, f"{task.source}-{task.name}.json")
+
+
+class StageFolder(Generic[T]):
+    """The folder `<output>/<stage>-<fingerprint>` of one stage.
+
+    Args:
+        output: The build's output folder.
+        stage: Name of the stage.
+        settings: What the outputs depend on; the tasks' keys have to cover it too.
+        versions: Of libraries that shape the output.
+        tasks: One for each shard, in order.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        stage: str,
+        *,
+        settings: Mapping[str, Any],
+        versions: Mapping[str, str],
+        tasks: Sequence[T],
+    ) -> None:
+        self.output = output
+        self.stage = stage
+        self.settings = settings
+        self.versions = {"corpusmill": __version__, **versions}
+        names = [(task.source, task.name, task.key) for task in tasks]
+        self.fingerprint = fingerprint(stage, settings, names)
+        self.path = storage.join(output, f"{stage}-{self.fingerprint[:12]}")
+        self.tasks: list[T] = [
+            dataclasses.replace(task, folder=self.path)  # type: ignore[type-var]
+            for task in tasks
+        ]
+
+    def manifest(self) -> Manifest | None:
+        """Return the stage's manifest if it is complete."""
+        if not storage.exists(storage.join(self.path, MANIFEST)):
+            return None
+        return read_manifest(self.path)
+
+    def run(
+        self, function: Callable[[T], Shard], engine: Engine, progress: Progress
+    ) -> list[Shard]:
+        """Make the shards that are not there yet and return all, in the order of the tasks.
+
+        Raises:
+            CorpusError: What a task raised. Finished shards stay.
+        """
+        storage.sweep(self.path)
+        elsewhere: dict[str, tuple[str, Shard]] | None = None
+        done: dict[int, Shard] = {}
+        for index, task in enumerate(self.tasks):
+            shard = self._finished(task)
+            if shard is None:
+                if elsewhere is None:
+                    elsewhere = self._others()
+                shard = self._linked(task, elsewhere)
+            if shard is not None:
+                done[index] = shard
+        left = [index for index in range(len(self.tasks)) if index not in done]
+        progress.start(
+            self.stage,
+            total=sum(self.tasks[index].weight for index in left),
+            reused=len(done),
+            shards=len(self.tasks),
+        )
+        results = engine.map(_make, [_Work(function, self.tasks[index]) for index in left])
+        for index, shard in zip(left, results, strict=True):
+            done[index] = shard
+            progress.advance(shard, self.tasks[index].weight)
+        return [done[index] for index in range(len(self.tasks))]
+
+    def finish(self, shards: Sequence[Shard], summary: Mapping[str, Any] | None = None) -> Manifest:
+        """Write the manifest, which makes the stage complete, and return it.
+
+        Raises:
+            AccountingError: In a shard, what went in is not what came out.
+        """
+        manifest = Manifest(
+            folder=self.path,
+            stage=self.stage,
+            fingerprint=self.fingerprint,
+            settings=self.settings,
+            versions=self.versions,
+            shards=tuple(shards),
+            summary=summary or {},
+        )
+        manifest.write()
+        storage.remove(storage.join(self.path, RECEIPTS))
+        return manifest
+
+    def _finished(self, task: T) -> Shard | None:
+        path = _receipt(task)
+        if not storage.exists(path):
+            return None
+        shard = _shard(storage.read_json(path))
+        return shard if shard.key == task.key and _whole(self.path, shard) else None
+
+    def _others(self) -> dict[str, tuple[str, Shard]]:
+        """Return the shards in the stage's other folders by key."""
+        found: dict[str, tuple[str, Shard]] = {}
+        for name in storage.list_folder(self.output):
+            folder = storage.join(self.output, name)
+            if name.startswith(f"{self.stage}-") and folder != self.path:
+                found |= {shard.key: (folder, shard) for shard in shards_in(folder)}
+        return found
+
+    def _linked(self, task: T, elsewhere: Mapping[str, tuple[str, Shard]]) -> Shard | None:
+        if task.key not in elsewhere:
+            return None
+        folder, old = elsewhere[task.key]
+        if not _whole(folder, old):
+            return None
+        start, new_start = f"{old.source}/", f"{task.source}/"
+        outputs: list[Output] = []
+        for output in old.outputs:
+            if output.path.startswith(start):
+                new_name = output.path[len(start) :].replace(old.name, task.name, 1)
+                new = dataclasses.replace(output, path=new_start + new_name)
+                storage.link(storage.join(folder, output.path), storage.join(self.path, new.path))
+                outputs.append(new)
+            else:
+                outputs.append(output)  # an input that is used where it lies
+        shard = dataclasses.replace(old, name=task.name, source=task.source, outputs=tuple(outputs))
+        storage.write_json(_receipt(task), dataclasses.asdict(shard))
+        return shard
+
+
+def _whole(folder: str, shard: Shard) -> bool:
+    """Say whether a shard's files are there with their sizes; `corpus check` reads every byte."""
+    for output in shard.outputs:
+        path = output.path
+        if not (path.startswith("/") or storage.is_remote(path)):
+            path = storage.join(folder, path)
+        if not storage.exists(path) or storage.size(path) != output.bytes:
+            return False
+    return True
+
+
+def shards_in(folder: str) -> Iterator[Shard]:
+    """Yield the finished shards of a stage's folder, complete or not."""
+    if storage.exists(storage.join(folder, MANIFEST)):
+        yield from read_manifest(folder).shards
+        return
+    receipts = storage.join(folder, RECEIPTS)
+    for name in storage.list_folder(receipts):
+        if name.endswith(".json"):
+            yield _shard(storage.read_json(storage.join(receipts, name)))
+
+
+def describe_output(folder: str, path: str, role: str, rows: int = 0) -> Output:
+    """Return the entry of a file that has just been published.
+
+    Args:
+        folder: The stage's folder.
+        path: Relative to it.
+        role: What the file is for.
+        rows: Rows, documents or tokens in it.
+    """
+    size, sha256 = storage.digest(storage.join(folder, path))
+    return Output(role=role, path=path, bytes=size, sha256=sha256, rows=rows)

@@ -1,0 +1,294 @@
+"""extract: archives, dumps and documents to text, written once.
+
+In: the files that `crawl` made present. Out, for each of them: `part-*.parquet` (documents, in the
+order of the input) and `dropped-part-*.parquet` (every row that was lost, with its reason).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus import storage
+from corpus.config import Extract, Recipe, Source
+from corpus.document import Document, Drop, DropReason, Page
+from corpus.document_writer import DocumentWriter
+from corpus.engine import Engine
+from corpus.errors import BoundError
+from corpus.manifest import Counts, Manifest, Shard, add_counts, fingerprint
+from corpus.parts import read_columns
+from corpus.progress import Progress
+from corpus.stage_folder import StageFolder, describe_output
+
+STAGE = "extract"
+VERSION = 1  # of what this stage writes; raise it when the same input gives other rows
+
+# Rows that were lost to damage or to a failing parser, as against rows that are no candidates.
+FAILURES = frozenset(
+    {
+        DropReason.DAMAGED_RECORD,
+        DropReason.TRUNCATED_RECORD,
+        DropReason.MALFORMED,
+        DropReason.EXTRACTION_TIMEOUT,
+        DropReason.EXTRACTION_CRASH,
+        DropReason.EXTRACTION_ERROR,
+    }
+)
+FEW_FAILURES = 20  # so few may be any share of a source: one cut file is not yet a pattern
+
+_READERS = {
+    "commoncrawl": "warc",
+    "warc": "warc",
+    "wikipedia": "wikipedia",
+    "webtext": "webtext",
+    "books": "books",
+    "documents": "documents",
+}
+_MADE = {"crawl": "warc", "wikipedia": "wikipedia", "webtext": "documents", "books": "books"}
+_LIBRARIES = {"warc": ["lxml"], "webtext": ["lxml"], "wikipedia": ["mwparserfromhell"]}
+
+
+@dataclass(frozen=True)
+class ExtractTask:
+    """One file to read.
+
+    Attributes:
+        path: The file.
+        file_name: Its stable name, part of the documents' identifiers.
+        reader: Which source module reads it.
+        fields: For documents: the file's names of our fields.
+        links: For WebText: the path of the table of linked pages.
+        settings: How pages become text.
+    """
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    path: str
+    file_name: str
+    reader: str
+    fields: Mapping[str, str]
+    links: str
+    settings: Extract
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class LinksTask:
+    """The submissions of one WebText source: paths with their stable names."""
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    paths: tuple[tuple[str, str], ...]
+    min_karma: int
+    blocked_domains: tuple[str, ...]
+    folder: str = ""
+
+
+def run(
+    recipe: Recipe, crawl: Manifest, output: str, engine: Engine, progress: Progress
+) -> Manifest:
+    """Write the text of every source.
+
+    Raises:
+        InputError: A file cannot be read at all, or is not of its kind.
+        BoundError: More of a source's rows failed than `extract.max_failures` allows.
+    """
+    tasks: list[ExtractTask] = []
+    for name, source in recipe.sources.items():
+        links = _links(name, source, crawl, output, engine, progress)
+        tasks += _tasks(name, source, recipe.extract, crawl, links)
+    folder = StageFolder(
+        output,
+        STAGE,
+        settings={"version": VERSION, **recipe.extract.model_dump(mode="json")},
+        versions=_versions(recipe.extract, {task.reader for task in tasks}),
+        tasks=tasks,
+    )
+    manifest = folder.manifest()
+    if manifest is None:
+        shards = folder.run(extract_shard, engine, progress)
+        _check_failures(recipe, shards, folder.path)
+        manifest = folder.finish(shards)
+    return manifest
+
+
+def _versions(settings: Extract, readers: set[str]) -> dict[str, str]:
+    """Return the versions of the libraries that shape what is written."""
+    names = {"pycld2"} | {name for reader in readers for name in _LIBRARIES.get(reader, [])}
+    if readers & {"warc", "webtext"}:
+        names.add("trafilatura" if settings.extractor == "trafilatura" else "resiliparse")
+    return {name: importlib.metadata.version(name) for name in sorted(names)}
+
+
+def _tasks(
+    name: str, source: Source, settings: Extract, crawl: Manifest, links: tuple[str, str]
+) -> list[ExtractTask]:
+    reader = _MADE[source.stdlib.make] if source.stdlib else _READERS[source.kind]
+    given = source.documents.fields if source.documents else {}
+    fields: dict[str, str] = {ours: theirs for ours, theirs in given.items()}  # noqa: C416 - widens
+    what = settings.model_dump(mode="json", exclude={"recycle_pages", "max_failures"})
+    versions = _versions(settings, {reader})
+    tasks: list[ExtractTask] = []
+    for shard in crawl.of(name):
+        for file in shard.all("input"):
+            file_name = storage.name(file.path).removeprefix(f"{shard.name}-")
+            depends = (VERSION, name, reader, file_name, file.sha256, fields, links[1], what)
+            tasks.append(
+                ExtractTask(
+                    name=f"part-{len(tasks):05d}",
+                    source=name,
+                    key=fingerprint(STAGE, depends, versions),
+                    weight=file.bytes + 1,
+                    path=crawl.path(file),
+                    file_name=file_name,
+                    reader=reader,
+                    fields=fields,
+                    links=links[0],
+                    settings=settings,
+                )
+            )
+    return tasks
+
+
+def _links(
+    name: str, source: Source, crawl: Manifest, output: str, engine: Engine, progress: Progress
+) -> tuple[str, str]:
+    """Return path and digest of the linked pages of a WebText source; ("", "") for others."""
+    if source.webtext is None:
+        return "", ""
+    files = [(shard, file) for shard in crawl.of(name) for file in shard.all("submissions")]
+    rules = (source.webtext.min_karma, source.webtext.blocked_domains)
+    key = fingerprint("links", VERSION, [file.sha256 for _, file in files], rules)
+    task = LinksTask(
+        name="links",
+        source=name,
+        key=key,
+        weight=sum(file.bytes for _, file in files) + 1,
+        paths=tuple(
+            (crawl.path(file), storage.name(file.path).removeprefix(f"{shard.name}-"))
+            for shard, file in files
+        ),
+        min_karma=rules[0],
+        blocked_domains=rules[1],
+    )
+    folder = StageFolder(output, "links", settings={}, versions={}, tasks=[task])
+    manifest = folder.manifest()
+    if manifest is None:
+        manifest = folder.finish(folder.run(links_shard, engine, progress))
+    table = manifest.shards[0].output("links")
+    return manifest.path(table), table.sha256
+
+
+def links_shard(task: LinksTask) -> Shard:
+    """Sum the karma of every page that submissions link to."""
+    from corpus.sources import webtext
+
+    table = webtext.links(
+        task.paths, min_karma=task.min_karma, blocked_domains=task.blocked_domains
+    )
+    path = f"{task.source}/{task.name}.parquet"
+    with storage.publish(storage.join(task.folder, path)) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    fates = {str(e["values"]): int(e["counts"]) for e in pc.value_counts(table["fate"]).to_pylist()}
+    kept = fates.pop("linked", 0)
+    counts = Counts(table.num_rows, kept, dict(sorted(fates.items())))
+    output = describe_output(task.folder, path, "links", table.num_rows)
+    return Shard(task.name, task.source, task.key, (output,), counts)
+
+
+def extract_shard(task: ExtractTask) -> Shard:
+    """Read one file to its end and write its documents and its drops."""
+    with DocumentWriter(task.folder, task.source, task.name) as writer:
+        for item in _documents(task):
+            writer.add(item)
+        return writer.finish(task.key)
+
+
+def _documents(task: ExtractTask) -> Iterator[Document | Drop]:
+    settings = task.settings
+    if task.reader == "documents":
+        from corpus.sources import documents
+
+        yield from documents.read(
+            task.path,
+            name=task.file_name,
+            fields=task.fields,
+            max_document_bytes=settings.max_document_bytes,
+        )
+    elif task.reader == "wikipedia":
+        from corpus.sources import wikipedia
+
+        yield from wikipedia.read(
+            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
+        )
+    elif task.reader == "books":
+        from corpus.sources import books
+
+        yield from books.read(
+            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
+        )
+    else:
+        yield from _extracted(_pages(task), settings)
+
+
+def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
+    limit = task.settings.max_page_bytes
+    if task.reader == "webtext":
+        from corpus.sources import webtext
+
+        linked = webtext.LinkedUrls(_linked_urls(task.links))
+        return webtext.read(task.path, name=task.file_name, linked=linked, max_page_bytes=limit)
+    from corpus.sources import warc
+
+    return warc.read(task.path, name=task.file_name, max_page_bytes=limit)
+
+
+def _linked_urls(path: str) -> pa.ChunkedArray:
+    table = read_columns(path, ["url", "fate"])
+    return table.filter(pc.equal(table["fate"], "linked"))["url"]
+
+
+def _extracted(pages: Iterator[Page | Drop], settings: Extract) -> Iterator[Document | Drop]:
+    """Yield the documents of pages, extracted in a process that may crash or hang."""
+    from corpus.sandbox import Failure, Sandbox
+
+    with Sandbox(
+        extractor=settings.extractor,
+        timeout=settings.timeout,
+        memory_bytes=settings.memory_bytes,
+        recycle_pages=settings.recycle_pages,
+    ) as sandbox:
+        for page, result in sandbox.map(pages):
+            if isinstance(page, Drop):
+                yield page
+            elif isinstance(result, Failure):
+                yield Drop(page.id, page.url, result.reason, result.detail, page.place)
+            elif result is None or not result.text:
+                yield Drop(page.id, page.url, DropReason.NO_TEXT, None, page.place)
+            else:
+                yield Document(page.id, page.url, page.date, result.title, result.text, page.place)
+
+
+def _check_failures(recipe: Recipe, shards: Sequence[Shard], folder: str) -> None:
+    for name in recipe.sources:
+        counts = add_counts(shard.counts for shard in shards if shard.source == name)
+        failed = {r: n for r, n in counts.dropped.items() if r in FAILURES}
+        total = sum(failed.values())
+        if total > FEW_FAILURES and total > recipe.extract.max_failures * counts.into:
+            listed = ", ".join(f"{reason} {number}" for reason, number in failed.items())
+            raise BoundError(
+                f"{total} of {counts.into} rows of {name} could not be read or extracted",
+                where=folder,
+                why=f"By reason: {listed}",
+                fix=f"Look at {folder}/{name}/dropped-*.parquet; to go on all the same raise "
+                "extract.max_failures",
+            )

@@ -1,0 +1,173 @@
+"""tokenize: documents to token shards, verdicts and cuts applied on the way.
+
+In: documents, the last verdict, and the cuts of `decontaminate`. Out, for each part and split that
+has documents: a Megatron `.bin`/`.idx` pair and the table from tokens to documents. The validation
+split is drawn by document, from (seed, id), before anything is mixed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from corpus import document_table, shards, storage
+from corpus.config import Recipe, Tokenize
+from corpus.engine import Engine
+from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
+from corpus.parts import Part, batches, kept_rows, parts, read_columns
+from corpus.progress import Progress
+from corpus.stage_folder import StageFolder, describe_output
+
+STAGE = "tokenize"
+VERSION = 1
+SPLITS = ("training", "validation")
+
+
+@dataclass(frozen=True)
+class TokenizeTask:
+    """One part to tokenize.
+
+    Attributes:
+        cuts: Whether the part's verdict has cuts to apply.
+        vocabulary: Name or path of the vocabulary.
+        validation: Share of the documents that is held out.
+    """
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    part: Part
+    cuts: bool
+    vocabulary: str
+    validation: float
+    seed: int
+    folder: str = ""
+
+
+def run(
+    recipe: Recipe,
+    settings: Tokenize,
+    extract: Manifest,
+    last: Manifest | None,
+    output: str,
+    engine: Engine,
+    progress: Progress,
+) -> Manifest:
+    """Write the token shards of every source.
+
+    Raises:
+        InputError: The vocabulary cannot be read.
+    """
+    from corpus.text import tokenizer
+
+    digest = tokenizer.load(settings.vocabulary).digest
+    validation = recipe.mix.validation if recipe.mix else 0.0
+    cuts = last is not None and last.stage == "decontaminate"
+    common = (STAGE, VERSION, digest, validation, recipe.seed, cuts)
+    tasks = [
+        TokenizeTask(
+            name=part.name,
+            source=part.source,
+            key=fingerprint(common, part.sha256, part.verdict_sha256),
+            weight=part.bytes + 1,
+            part=part,
+            cuts=cuts,
+            vocabulary=settings.vocabulary,
+            validation=validation,
+            seed=recipe.seed,
+        )
+        for part in parts(extract, last)
+    ]
+    stored = {"version": VERSION, "vocabulary": digest, "validation": validation}
+    folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
+    manifest = folder.manifest()
+    if manifest is None:
+        manifest = folder.finish(folder.run(tokenize_shard, engine, progress))
+    return manifest
+
+
+def tokenize_shard(task: TokenizeTask) -> Shard:
+    """Tokenize the documents of one part that are still in."""
+    from corpus.text import quality
+
+    kept = kept_rows(task.part)
+    ids = read_columns(task.part.documents, ["id"])["id"].combine_chunks()
+    # The draw of the quality filter has decided what is here: validation needs one of its own.
+    held_out = quality.draws(ids, seed=task.seed, purpose="validation") < task.validation
+    outputs: list[Output] = []
+    measures = {"tokens": 0, "text_bytes": 0}
+    for split, rows in zip(SPLITS, (kept & ~held_out, kept & held_out), strict=True):
+        made, tokens, size = _write_split(task, split, rows, ids)
+        outputs += made
+        measures["text_bytes"] += size
+        measures["tokens" if split == "training" else "validation_tokens"] = tokens
+    number = int(kept.sum())
+    counts = Counts(number, number)
+    return Shard(task.name, task.source, task.key, tuple(outputs), counts, measures)
+
+
+def _write_split(
+    task: TokenizeTask, split: str, rows: npt.NDArray[np.bool_], ids: pa.Array
+) -> tuple[list[Output], int, int]:
+    """Write one split's shard; return its files, its tokens and the bytes of text in it."""
+    if not rows.any():
+        return [], 0, 0  # no shard without documents: readers cannot map empty files
+    from corpus.text import tokenizer
+
+    encoder = tokenizer.load(task.vocabulary)
+    suffix = "" if split == "training" else ".validation"
+    prefix = f"{task.source}/{task.name}{suffix}"
+    size = 0
+    with contextlib.ExitStack() as stack:
+        path = storage.join(task.folder, prefix)
+        writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
+        for texts in _texts(task.part, rows, task.cuts):
+            for text, tokens in zip(texts, encoder.encode(texts), strict=True):
+                size += len(text.encode())
+                writer.write_document(np.append(tokens, np.uint32(encoder.end_of_text)))
+    lengths = np.frombuffer(writer.lengths, dtype=np.int32)
+    table = f"{prefix}.documents.parquet"
+    with storage.publish(storage.join(task.folder, table)) as temporary:
+        document_table.write_document_table(temporary, ids.filter(pa.array(rows)), lengths)
+    documents, tokens_total = len(lengths), writer.tokens_total
+    files = [
+        describe_output(task.folder, f"{prefix}.bin", f"{split}_bin", tokens_total),
+        describe_output(task.folder, f"{prefix}.idx", f"{split}_idx", documents),
+        describe_output(task.folder, table, f"{split}_documents", documents),
+    ]
+    return files, tokens_total, size
+
+
+def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[str]]:
+    """Yield the texts of the chosen rows, what is cut out left out."""
+    removed = read_columns(part.verdict, ["cuts"])["cuts"] if cuts and part.verdict else None
+    for start, batch in batches(part, ["text"]):
+        chosen = np.flatnonzero(rows[start : start + len(batch)])
+        texts = batch.column("text").take(pa.array(chosen)).to_pylist()
+        if removed is not None:
+            spans = removed.take(pa.array(chosen + start)).to_pylist()
+            texts = [apply_cuts(t, s) for t, s in zip(texts, spans, strict=True)]
+        if texts:
+            yield texts
+
+
+def apply_cuts(text: str, spans: Sequence[dict[str, int]] | None) -> str:
+    """Return a text without the byte ranges that were cut out of it.
+
+    The pieces are joined by a blank line, so that no word is made of the ends of two pieces.
+    """
+    if not spans:
+        return text
+    data = text.encode()
+    pieces, start = [], 0
+    for span in spans:
+        pieces.append(data[start : span["start"]].decode())
+        start = span["end"]
+    pieces.append(data[start:].decode())
+    return "\n\n".join(piece for piece in pieces if piece)

@@ -1,0 +1,332 @@
+"""Local paths and remote URLs behind one set of functions; the only place that opens files.
+
+A path is a string: a local path, or a URL that fsspec knows (`s3://`, `gs://`, `memory://`).
+A file has its final name only when it is whole (`publish`): readers never see half of one, and a
+process that is killed leaves only a temporary file, which `sweep` removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from corpus.errors import InputError, OutputError
+
+TEMPORARY_PREFIX = ".tmp-"
+_BLOCK = 1 << 20
+_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+
+
+def is_remote(path: str) -> bool:
+    """Say whether a path is a URL and not a path of this machine."""
+    return "://" in path and not path.startswith("file://")
+
+
+def _local(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+def _filesystem(path: str) -> Any:
+    """Return the fsspec filesystem of a URL; credentials come from the environment."""
+    import fsspec
+
+    scheme = path.split("://", 1)[0]
+    try:
+        # Other processes write too: a cached listing would hide what they have made.
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        extra = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}.get(scheme)
+        fix = f"Install it: pip install 'corpusmill[{extra}]'" if extra else None
+        raise InputError(
+            f"no support for {scheme}:// is installed", where=path, why=str(error), fix=fix
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            "this kind of URL is not known",
+            where=path,
+            why=str(error),
+            fix="Use a local path, s3:// or gs://",
+        ) from error
+
+
+def join(folder: str, *parts: str) -> str:
+    """Join path components with `/`, for local paths and URLs alike."""
+    return "/".join([folder.rstrip("/") or "/", *parts]) if parts else folder
+
+
+def name(path: str) -> str:
+    """Return the last component of a path."""
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file for reading bytes.
+
+    Raises:
+        InputError: It is missing or cannot be read.
+    """
+    try:
+        if is_remote(path):
+            return cast(BinaryIO, _filesystem(path).open(path, "rb"))
+        return Path(_local(path)).open("rb")
+    except FileNotFoundError as error:
+        raise InputError(
+            "there is no such file", where=path, fix="Check the path in the recipe"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            "the file cannot be read",
+            where=path,
+            why=error.strerror or str(error),
+            fix="Check that it is a file and that you may read it",
+        ) from error
+
+
+def read_bytes(path: str) -> bytes:
+    """Return a whole file. Raises `InputError` when it cannot be read."""
+    with open_input(path) as file:
+        return file.read()
+
+
+def read_json(path: str) -> Any:
+    """Return a parsed JSON file.
+
+    Raises:
+        InputError: It is missing, cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise InputError(
+            "the file is not valid JSON",
+            where=path,
+            why=str(error),
+            fix="Delete it and run the command again",
+        ) from error
+
+
+def exists(path: str) -> bool:
+    """Say whether there is a file or folder of that name."""
+    if is_remote(path):
+        return bool(_filesystem(path).exists(path))
+    return Path(_local(path)).exists()
+
+
+def size(path: str) -> int:
+    """Return a file's size in bytes. Raises `InputError` when it is not there."""
+    try:
+        if is_remote(path):
+            return int(_filesystem(path).size(path))
+        return Path(_local(path)).stat().st_size
+    except OSError as error:
+        raise InputError(
+            "there is no such file", where=path, why=error.strerror or str(error)
+        ) from error
+
+
+def stamp(path: str) -> str:
+    """Return what tells cheaply whether a file has changed: size and time, or size and ETag."""
+    try:
+        if is_remote(path):
+            info = _filesystem(path).info(path)
+            tag = info.get("ETag") or info.get("etag") or info.get("LastModified") or ""
+            return f"{info['size']}:{tag}"
+        status = Path(_local(path)).stat()
+        return f"{status.st_size}:{status.st_mtime_ns}"
+    except OSError as error:
+        raise InputError(
+            "there is no such file", where=path, why=error.strerror or str(error)
+        ) from error
+
+
+def find(pattern: str) -> list[str]:
+    """Return the files that match a pattern (`*`, `?`, `[...]`, `**`), sorted; folders left out."""
+    if is_remote(pattern):
+        scheme = pattern.split("://", 1)[0]
+        filesystem = _filesystem(pattern)
+        found = filesystem.glob(pattern, detail=True)
+        return sorted(f"{scheme}://{path}" for path, i in found.items() if i["type"] == "file")
+    paths = glob.glob(_local(pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
+    return sorted(path for path in paths if Path(path).is_file())
+
+
+def list_folder(path: str) -> list[str]:
+    """Return the names in a folder, sorted; nothing when there is no such folder."""
+    if is_remote(path):
+        filesystem = _filesystem(path)
+        if not filesystem.exists(path):
+            return []
+        return sorted({name(entry) for entry in filesystem.ls(path, detail=False)})
+    folder = Path(_local(path))
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def make_folder(path: str) -> None:
+    """Make a folder and its parents. Raises `OutputError` when that is not allowed."""
+    if is_remote(path):
+        return  # object stores have no folders
+    try:
+        Path(_local(path)).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: str, error: OSError) -> OutputError:
+    if error.errno == errno.ENOSPC:
+        fix = "Free some space, or choose another folder with --output, and run the command again"
+    else:
+        fix = "Choose a folder that you may write to with --output"
+    return OutputError(
+        "the output cannot be written", where=path, why=error.strerror or str(error), fix=fix
+    )
+
+
+@contextlib.contextmanager
+def publish(path: str) -> Iterator[Path]:
+    """Yield a temporary local path that becomes `path` when the block ends well.
+
+    Local: the temporary file lies beside the final one, is flushed to the disk and renamed. Remote:
+    it is uploaded, which object stores make visible only when whole. On any error it is removed.
+
+    Raises:
+        OutputError: The folder or the file cannot be written (no permission, disk full).
+    """
+    if is_remote(path):
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
+            temporary = Path(folder) / name(path)
+            yield temporary
+            _filesystem(path).put_file(str(temporary), path)
+        return
+    final = Path(_local(path))
+    make_folder(str(final.parent))
+    temporary = final.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{final.name}"
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(final)
+        _sync_folder(final.parent)
+    except OSError as error:
+        if error.errno not in _WRITE_ERRORS:
+            raise  # something else went wrong inside the block
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write a whole file, atomically."""
+    with publish(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: str, value: object) -> None:
+    """Write JSON, atomically, with sorted keys so that equal values give equal bytes."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def link(source: str, target: str) -> None:
+    """Give a file a second name: a hard link where possible, else a copy (on the server's side)."""
+    if is_remote(source) and is_remote(target):
+        _filesystem(source).copy(source, target)
+        return
+    with publish(target) as temporary:
+        if is_remote(source):
+            _filesystem(source).get_file(source, str(temporary))
+            return
+        try:
+            os.link(_local(source), temporary)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(_local(source), temporary)
+
+
+def digest(path: str) -> tuple[int, str]:
+    """Return a file's size in bytes and its SHA-256 in hexadecimal."""
+    hasher = hashlib.sha256()
+    total = 0
+    with open_input(path) as file:
+        while block := file.read(_BLOCK):
+            hasher.update(block)
+            total += len(block)
+    return total, hasher.hexdigest()
+
+
+@contextlib.contextmanager
+def local_copy(path: str) -> Iterator[Path]:
+    """Yield a local path with the file's bytes: the file itself, or a temporary download."""
+    if not is_remote(path):
+        yield Path(_local(path))
+        return
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
+        temporary = Path(folder) / name(path)
+        with open_input(path) as file, temporary.open("wb") as copy:
+            shutil.copyfileobj(file, copy, _BLOCK)
+        yield temporary
+
+
+def remove(path: str) -> None:
+    """Remove a file or a folder with all that is in it; nothing happens when it is not there."""
+    if is_remote(path):
+        filesystem = _filesystem(path)
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)
+        return
+    local = Path(_local(path))
+    if local.is_dir() and not local.is_symlink():
+        shutil.rmtree(local)
+    else:
+        local.unlink(missing_ok=True)
+
+
+def sweep(folder: str) -> None:
+    """Remove what killed processes left unfinished below a folder."""
+    if not is_remote(folder):
+        for left in Path(_local(folder)).rglob(f"{TEMPORARY_PREFIX}*"):
+            remove(str(left))
+
+
+@contextlib.contextmanager
+def lock(folder: str) -> Iterator[None]:
+    """Hold a folder for one build at a time; the lock goes when the process does.
+
+    Raises:
+        OutputError: Another process holds it, or the folder cannot be written.
+    """
+    if is_remote(folder):
+        yield  # object stores have no locks; publish keeps files whole all the same
+        return
+    make_folder(folder)
+    path = Path(_local(folder)) / "build.lock"
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise _cannot_write(str(path), error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                "another build is at work in this folder",
+                where=folder,
+                fix="Wait for it to end, or choose another folder with --output",
+            ) from error
+        yield

@@ -1,0 +1,1 @@
+"""The trainer: torch lives here and nowhere else; it meets the pipeline only at the shard."""

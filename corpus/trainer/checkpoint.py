@@ -1,0 +1,233 @@
+"""Checkpoints: everything that a run needs to go on bit for bit, without pickle.
+
+One folder a checkpoint, `checkpoints/step-00001000/`::
+
+    model.safetensors       the weights
+    training.safetensors    the optimizer's tensors and the states of the random generators
+    checkpoint.json         the rest: step, position in the data, settings; size and SHA-256 of
+                            the two files above
+
+`checkpoint.json` is written last, so a checkpoint that has it was whole once; the digests say
+whether it still is. One that is not (a full disk, a truncated copy) is passed over with a warning,
+and the one before it is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from corpus import storage
+from corpus.errors import InputError, IntegrityError
+from corpus.trainer.model import GPT
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+WEIGHTS, TRAINING, CONTENT = "model.safetensors", "training.safetensors", "checkpoint.json"
+_FOLDER = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read and found whole.
+
+    Attributes:
+        folder: Where it lies.
+        step: Optimizer steps done.
+        loader: State of the loader (`Batches.state_dict`).
+        settings: The settings of the run that the weights depend on.
+        weights: Parameters by name.
+        training: Optimizer tensors as `<name of the parameter>/<name of the state>`, and the random
+            states as `random/cpu` and `random/cuda`.
+    """
+
+    folder: str
+    step: int
+    loader: dict[str, Any]
+    settings: dict[str, Any]
+    weights: dict[str, Tensor]
+    training: dict[str, Tensor]
+
+
+def folder_of(output: str, step: int) -> str:
+    """Return the folder of the checkpoint after `step` steps."""
+    return storage.join(output, "checkpoints", f"step-{step:08d}")
+
+
+def steps_present(output: str) -> list[int]:
+    """Return the steps of the checkpoints in an output folder, latest first, whole or not."""
+    names = storage.list_folder(storage.join(output, "checkpoints"))
+    matches = (_FOLDER.fullmatch(name) for name in names)
+    return sorted((int(match[1]) for match in matches if match), reverse=True)
+
+
+def save(
+    output: str,
+    *,
+    step: int,
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    loader: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    keep: int,
+) -> str:
+    """Write a checkpoint, remove all but the latest `keep`, and return its folder.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    folder = folder_of(output, step)
+    _remove(folder)  # an unfinished or damaged one of the same step
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    files = {}
+    for name, tensors in ((WEIGHTS, weights), (TRAINING, _training_tensors(model, optimizer))):
+        path = storage.join(folder, name)
+        with storage.publish(path) as temporary:
+            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
+        size, digest = storage.digest(path)
+        files[name] = {"bytes": size, "sha256": digest}
+    content = {
+        "format": FORMAT,
+        "step": step,
+        "loader": dict(loader),
+        "settings": dict(settings),
+        "files": files,
+    }
+    storage.write_json(storage.join(folder, CONTENT), content)
+    for old in steps_present(output)[keep:]:
+        _remove(folder_of(output, old))
+    return folder
+
+
+def remove_after(output: str, step: int) -> None:
+    """Remove the checkpoints of later steps, which a run that goes on from `step` does again."""
+    for later in steps_present(output):
+        if later > step:
+            _remove(folder_of(output, later))
+
+
+def _remove(folder: str) -> None:
+    # The marker goes first: what a kill leaves of the folder is then no checkpoint.
+    storage.remove(storage.join(folder, CONTENT))
+    storage.remove(folder)
+
+
+def _training_tensors(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {"random/cpu": torch.get_rng_state()}
+    if model.wte.weight.is_cuda:
+        tensors["random/cuda"] = torch.cuda.get_rng_state(model.wte.weight.device)
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"{name}/{key}"] = value
+    return tensors
+
+
+def load_latest(output: str) -> Checkpoint | None:
+    """Return the latest whole checkpoint of an output folder, or None where there is none.
+
+    Raises:
+        IntegrityError: There are finished checkpoints, and every one is damaged.
+    """
+    damaged = []
+    for step in steps_present(output):
+        folder = folder_of(output, step)
+        if not storage.exists(storage.join(folder, CONTENT)):
+            log.info("%s was never finished; passed over", folder)
+            continue
+        try:
+            return load(folder)
+        except (InputError, IntegrityError) as error:
+            log.warning("a damaged checkpoint is passed over: %s", error)
+            damaged.append(folder)
+    if damaged:
+        raise IntegrityError(
+            "every checkpoint is damaged",
+            where=", ".join(damaged),
+            fix="Restore one from a copy, or remove them to start from the beginning",
+        )
+    return None
+
+
+def load(folder: str) -> Checkpoint:
+    """Return a checkpoint, its tensors on the CPU.
+
+    Raises:
+        InputError: A file is missing, or `checkpoint.json` is not JSON.
+        IntegrityError: The files are not those that `checkpoint.json` promises.
+    """
+    place = storage.join(folder, CONTENT)
+    content = storage.read_json(place)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise IntegrityError(
+            f"not a checkpoint of format {FORMAT}", where=place, why="Its format field differs"
+        )
+    if not {"step", "loader", "settings", "files"} <= content.keys():
+        raise IntegrityError("fields are missing", where=place, why="It was changed by hand")
+    tensors = {}
+    for name in (WEIGHTS, TRAINING):
+        path = storage.join(folder, name)
+        size, digest = storage.digest(path)
+        promised = content["files"][name]
+        if (size, digest) != (promised["bytes"], promised["sha256"]):
+            raise IntegrityError(
+                "the file is not the one that was written",
+                where=path,
+                why=f"It has {size:,} bytes and SHA-256 {digest[:12]}..., and should have "
+                f"{promised['bytes']:,} and {promised['sha256'][:12]}...",
+            )
+        with storage.local_copy(path) as local:
+            try:
+                tensors[name] = load_file(local)
+            except SafetensorError as error:
+                raise IntegrityError(
+                    "the file cannot be read as safetensors", where=path, why=str(error)
+                ) from error
+    return Checkpoint(
+        folder=folder,
+        step=content["step"],
+        loader=content["loader"],
+        settings=content["settings"],
+        weights=tensors[WEIGHTS],
+        training=tensors[TRAINING],
+    )
+
+
+def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint into a model and its optimizer, and set torch's random states.
+
+    Raises:
+        InputError: The checkpoint is of a model of another shape.
+    """
+    parameters = dict(model.named_parameters())
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    if shapes != {name: tuple(parameter.shape) for name, parameter in parameters.items()}:
+        raise InputError(
+            "the checkpoint is of a model of another shape",
+            where=checkpoint.folder,
+            fix="Use the sizes that it was trained with, or another output folder",
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(checkpoint.weights[name])
+    # The random states are kept as tensors beside the optimizer's, under a name no parameter has.
+    for key, value in checkpoint.training.items():
+        name, _, state = key.rpartition("/")
+        if name == "random":
+            continue
+        parameter = parameters[name]
+        # Adam's step counter stays on the CPU unless it is fused, as torch itself decides.
+        on_device = state != "step" or optimizer.param_groups[0].get("fused")
+        device = parameter.device if on_device else torch.device("cpu")
+        optimizer.state[parameter][state] = value.to(device, copy=True)
+    torch.set_rng_state(checkpoint.training["random/cpu"])
+    if model.wte.weight.is_cuda and "random/cuda" in checkpoint.training:
+        torch.cuda.set_rng_state(checkpoint.training["random/cuda"], model.wte.weight.device)

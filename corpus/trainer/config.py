@@ -1,0 +1,284 @@
+"""The trainer's recipe: `train.yaml` to frozen models. Every default of the trainer stands here.
+
+A default that is a number of the papers says where it is printed (GPT-3 Appendix B unless another
+place is named). There is no default for what no paper publishes and a result depends on: the
+seed, the length of the run, and the size, batch and learning rate of a model that is no preset.
+
+Paths (`mixture`, `output`) are relative to the working directory, as the output folder of a build
+is, and not to the recipe: they name what was built here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from corpus import storage
+from corpus.errors import InputError, RecipeError
+from corpus.settings import Settings, load_settings
+from corpus.trainer.presets import PRESETS, Architecture
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ModelConfig(Settings):
+    """A preset by name, or four sizes."""
+
+    preset: str | None = None
+    """A published size: `gpt2-small`, ..., `gpt3-175b`."""
+    n_layer: PositiveInt | None = None
+    """Number of blocks."""
+    n_head: PositiveInt | None = None
+    """Attention heads a block; divides `d_model`."""
+    d_model: PositiveInt | None = None
+    """Width of the residual stream."""
+    context: PositiveInt | None = None
+    """Longest sequence in tokens; at least the mixture's sequence length."""
+    vocabulary_size: PositiveInt | None = None
+    """Number of tokens. Left out, it is the preset's 50,257, or else the mixture's."""
+
+    def _sizes(self) -> dict[str, int]:
+        given = {name: getattr(self, name) for name in ("n_layer", "n_head", "d_model", "context")}
+        return {name: size for name, size in given.items() if size is not None}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ModelConfig:
+        sizes = self._sizes()
+        if self.preset is not None:
+            if self.preset not in PRESETS:
+                raise ValueError(f"no preset is named {self.preset}; known: {', '.join(PRESETS)}")
+            if sizes:
+                raise ValueError(f"a preset has its own sizes: leave out {', '.join(sizes)}")
+        elif len(sizes) < 4:
+            raise ValueError("give a preset, or all of n_layer, n_head, d_model and context")
+        elif sizes["d_model"] % sizes["n_head"]:
+            raise ValueError(
+                f"d_model {sizes['d_model']} is not a multiple of n_head {sizes['n_head']}"
+            )
+        return self
+
+    def architecture(self, mixture_vocabulary: int) -> Architecture:
+        """Return the shape; a vocabulary that is given nowhere is the mixture's."""
+        if self.preset is None:
+            vocabulary = self.vocabulary_size or mixture_vocabulary
+            return Architecture(vocabulary_size=vocabulary, **self._sizes())
+        shape = PRESETS[self.preset].architecture
+        return replace(shape, vocabulary_size=self.vocabulary_size or shape.vocabulary_size)
+
+
+class OptimizerConfig(Settings):
+    """AdamW and its schedule, all from GPT-3 Appendix B."""
+
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate. Left out, it is the preset's (Table 2.1; GPT-2's are unpublished)."""
+    warmup_tokens: Annotated[int, Field(ge=0)] = 375_000_000
+    """Linear warm-up from 0: "over the first 375 million tokens". Has to end within the run."""
+    cosine_tokens: PositiveInt | None = None
+    """Tokens at which the cosine has come down, warm-up included: 260 of 300 billion in the paper.
+    Left out, it is that share of the run."""
+    final_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Where the cosine ends, as a share of the highest rate: "down to 10% of its value"."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    """Decoupled, on matrices and embeddings: "weight decay of 0.1"."""
+    beta1: Share = 0.9
+    """Adam's decay of the mean."""
+    beta2: Share = 0.95
+    """Adam's decay of the square."""
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """Adam's epsilon."""
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """Highest global norm of the gradient: "we clip the global norm of the gradient at 1.0"."""
+
+
+class ValidationConfig(Settings):
+    """The loss on the sequences that the mix held out, for each source."""
+
+    every: PositiveInt = 250
+    """Steps between two validations; there is one at the end besides. Ours: 131M tokens at the
+    papers' smallest batch."""
+    sequences: PositiveInt = 64
+    """Held-out sequences of each source, the first ones, so that every validation sees the same.
+    Fewer where there are fewer. Ours: 65,536 to 131,072 tokens."""
+
+
+class CheckpointConfig(Settings):
+    """What a killed run can start from."""
+
+    every: PositiveInt = 1000
+    """Steps between two checkpoints; there is one at the end besides. Ours."""
+    keep: PositiveInt = 2
+    """Number of checkpoints kept, the latest ones. Ours: one to use, one if that is damaged."""
+
+
+class SampleConfig(Settings):
+    """The text that the model writes when training is done."""
+
+    prompt: str = ""
+    """What it starts from; nothing: the start of a document."""
+    tokens: PositiveInt = 256
+    """Number of tokens. GPT-2's published unconditional samples have 1024; ours is shorter."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    """Divides the logits: 1 as GPT-2's samples, 0 for the likeliest token each time."""
+    top_k: PositiveInt | None = 40
+    """Tokens to choose from: "top-k random sampling with k = 40" (GPT-2, Table 13)."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Nucleus sampling: the likeliest tokens that make up this share."""
+
+
+class TrainConfig(Settings):
+    """All of `train.yaml`."""
+
+    mixture: str
+    """`mixture.json`, or the output folder of a build, whose current mix is then used."""
+    output: str
+    """Folder for checkpoints, metrics and the sample. A run that stopped goes on from it."""
+    seed: int = Field(ge=0, lt=2**63)
+    """Seed of the weights, of dropout and of the sample. The order of the data is the mix's."""
+    model: ModelConfig
+    """The shape of the model."""
+    steps: PositiveInt | None = None
+    """Optimizer steps; either this or `tokens`."""
+    tokens: PositiveInt | None = None
+    """Tokens to train on, rounded up to whole steps; 300 billion in the paper (Table 2.1)."""
+    batch_sequences: PositiveInt | None = None
+    """Sequences an optimizer step; this or `batch_tokens`. Left out, it is the preset's."""
+    batch_tokens: PositiveInt | None = None
+    """Tokens an optimizer step, rounded down to whole sequences."""
+    micro_batch: PositiveInt = 8
+    """Sequences that are computed at once: more is faster and takes more memory. Ours."""
+    dropout: Share = 0.0
+    """On embeddings, attention and residuals: GPT-1 has 0.1, GPT-3 does not mention it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: one GPU where there is one, else the CPU. bfloat16 on a GPU, float32 on a CPU."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """AdamW and its schedule."""
+    validation: ValidationConfig = ValidationConfig()
+    """The held-out loss."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """What a killed run can start from."""
+    report_every: PositiveInt = 10
+    """Steps between two looks at the loss: on a GPU each look waits for it. Ours."""
+    prefetch: PositiveInt = 4
+    """Batches that are read ahead. Ours."""
+    sample: SampleConfig = SampleConfig()
+    """The text at the end."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> TrainConfig:
+        if (self.steps is None) == (self.tokens is None):
+            raise ValueError("give either steps or tokens")
+        if self.batch_sequences is not None and self.batch_tokens is not None:
+            raise ValueError("give either batch_sequences or batch_tokens")
+        preset = PRESETS[self.model.preset] if self.model.preset else None
+        if preset is None and self.batch_sequences is None and self.batch_tokens is None:
+            raise ValueError("a model that is no preset needs batch_tokens or batch_sequences")
+        if self.optimizer.learning_rate is None and (preset is None or not preset.learning_rate):
+            named = f"for {self.model.preset} none is published" if preset else "it is no preset"
+            raise ValueError(f"optimizer.learning_rate has to be given: {named}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A run in numbers, after all that depends on the mixture and the preset has been filled in."""
+
+    steps: int
+    batch_sequences: int
+    batch_tokens: int
+    learning_rate: float
+    final_learning_rate: float
+    warmup_tokens: int
+    cosine_tokens: int
+
+
+# Of its 300 billion tokens GPT-3 decays over 260.
+COSINE_SHARE = (260, 300)
+
+
+def schedule(config: TrainConfig, sequence_length: int) -> Schedule:
+    """Return the numbers of a run.
+
+    Raises:
+        RecipeError: A batch under one sequence, a warm-up that outlasts the run, or a cosine that
+            ends before the warm-up.
+    """
+    preset = PRESETS[config.model.preset] if config.model.preset else None
+    wanted = config.batch_tokens or (preset.batch_tokens if preset else 0)
+    sequences = config.batch_sequences or wanted // sequence_length
+    if sequences < 1:
+        raise RecipeError(
+            f"{wanted} tokens are less than one sequence of {sequence_length}",
+            where="batch_tokens",
+            fix=f"Give at least {sequence_length}",
+        )
+    batch = sequences * sequence_length
+    steps = config.steps or -(-(config.tokens or 0) // batch)
+    total = steps * batch
+    settings = config.optimizer
+    rate = settings.learning_rate or (preset.learning_rate if preset else None)
+    assert rate is not None  # checked by TrainConfig
+    cosine = settings.cosine_tokens or total * COSINE_SHARE[0] // COSINE_SHARE[1]
+    if settings.warmup_tokens >= min(total, cosine):
+        raise RecipeError(
+            f"a warm-up of {settings.warmup_tokens:,} tokens does not end before "
+            + (
+                f"the run does, at {total:,}"
+                if settings.warmup_tokens >= total
+                else f"the cosine, at {cosine:,}"
+            ),
+            where="optimizer.warmup_tokens",
+            fix=f"Set it to a small part of the run, for example {total // 100}",
+        )
+    return Schedule(
+        steps=steps,
+        batch_sequences=sequences,
+        batch_tokens=batch,
+        learning_rate=rate,
+        final_learning_rate=rate * settings.final_share,
+        warmup_tokens=settings.warmup_tokens,
+        cosine_tokens=cosine,
+    )
+
+
+def load_train_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Return the recipe of a run.
+
+    Args:
+        path: `train.yaml`, a local path or a URL.
+        overrides: `key.path=value` each, applied before validation.
+
+    Raises:
+        RecipeError: The file cannot be read, or anything in it is wrong.
+    """
+    return load_settings(TrainConfig, path, overrides)
+
+
+def find_mixture(path: str) -> str:
+    """Return the path of `mixture.json`, given it or the output folder of a build.
+
+    Raises:
+        InputError: There is no such file, or the build has no mix yet.
+    """
+    if path.endswith(".json"):
+        return path
+    build = storage.join(path, "build.json")
+    if not storage.exists(build):
+        raise InputError(
+            "there is no build in this folder",
+            where=path,
+            why="It has no build.json",
+            fix="Run: corpus build --config RECIPE, and set mixture to its output folder",
+        )
+    content = storage.read_json(build)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    folder = stages.get("mix") if isinstance(stages, dict) else None
+    if not isinstance(folder, str):
+        raise InputError(
+            "this build has no mix yet",
+            where=build,
+            fix="Run: corpus mix --config RECIPE",
+        )
+    return storage.join(path, folder, "mixture.json")

@@ -1,0 +1,132 @@
+"""The sequences of a mix: token ids at any position of its order, out of mapped shards.
+
+`mixture.json` in, arrays of token ids out. numpy and memory maps only: `Batches` reads ahead from
+here, and any other trainer can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus import storage
+from corpus.errors import InputError, IntegrityError
+from corpus.mixture import Mixture, ShardEntry
+from corpus.shards import TokenShard, TokenStream
+from corpus.text import tokenizer
+
+
+class MixtureSequences:
+    """The sequences of one mixture, for training and held out.
+
+    Args:
+        mixture: The mixture.
+        path: Its `mixture.json` on this machine; the shards are found relative to its folder.
+
+    Raises:
+        InputError: The mixture is remote, or a shard is missing.
+        IntegrityError: A shard is not the one that the mixture was made from.
+    """
+
+    def __init__(self, mixture: Mixture, *, path: str) -> None:
+        if storage.is_remote(path):
+            raise InputError(
+                "shards are mapped into memory, and have to be on this machine",
+                where=path,
+                fix="Copy the mix and tokenize folders of the build, and name the copy",
+            )
+        self.mixture = mixture
+        self.path = path
+        self.sequence_length = mixture.sequence_length
+        self.vocabulary_size = mixture.vocabulary.size
+        self.sources = [source.name for source in mixture.sources]
+        self._dtype = np.dtype(mixture.dtype)
+        self._training = [self._stream(source.shards) for source in mixture.sources]
+        self._held_out = {
+            source.name: self._stream(source.validation) for source in mixture.sources
+        }
+
+    @classmethod
+    def open(cls, path: str) -> MixtureSequences:
+        """Open `mixture.json` and its shards.
+
+        Raises:
+            InputError: It is missing or no mixture, or as for the class.
+            IntegrityError: It was changed by hand, or as for the class.
+        """
+        return cls(Mixture.from_json(storage.read_json(path), where=path), path=path)
+
+    def _stream(self, entries: Sequence[ShardEntry]) -> TokenStream:
+        folder = self.path.rpartition("/")[0] or "."
+        shards = []
+        for entry in entries:
+            shard = TokenShard(storage.join(folder, entry.prefix))
+            if shard.tokens_total != entry.tokens or shard.dtype != self._dtype:
+                raise IntegrityError(
+                    "the token shard is not the one that the mixture was made from",
+                    where=shard.prefix,
+                    why=f"It has {shard.tokens_total:,} tokens of {shard.dtype}, and should have "
+                    f"{entry.tokens:,} of {self._dtype}",
+                    fix="Run corpus check",
+                )
+            shards.append(shard)
+        return TokenStream(shards)
+
+    @property
+    def digest(self) -> str:
+        """What tells this order of sequences from any other."""
+        return self.mixture.fingerprint
+
+    def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Return token ids [len(positions), sequence_length + 1] in the type of the shards.
+
+        Raises:
+            IntegrityError: A token is not in the vocabulary.
+        """
+        sources, _, windows = self.mixture.locate(positions)
+        rows = np.empty((len(positions), self.sequence_length + 1), dtype=self._dtype)
+        for index in np.unique(sources).tolist():
+            of_source = sources == index
+            rows[of_source] = self._gather(self._training[index], windows[of_source])
+        return rows
+
+    def held_out(self, source: str, count: int) -> NDArray[Any]:
+        """Return the first `count` held-out sequences of a source, or all where there are fewer.
+
+        Raises:
+            IntegrityError: A token is not in the vocabulary.
+        """
+        present = self.mixture.validation_windows()[self.sources.index(source)]
+        return self._gather(self._held_out[source], np.arange(min(count, present)))
+
+    def _gather(self, stream: TokenStream, windows: NDArray[np.int64]) -> NDArray[Any]:
+        rows = stream.gather(windows * self.sequence_length, self.sequence_length + 1)
+        # An id out of range would end a training on a GPU with an assertion that names nothing.
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self.vocabulary_size:
+            raise IntegrityError(
+                f"a token is not in the vocabulary of {self.vocabulary_size:,}",
+                where=stream.shards[0].prefix,
+                why=f"Ids from {rows.min()} to {rows.max()} were read from this source",
+                fix="Run corpus check",
+            )
+        return rows
+
+    def tokenizer(self) -> tokenizer.Tokenizer:
+        """Return the tokenizer that the shards were written with.
+
+        Raises:
+            InputError: Its file is missing or another one now.
+        """
+        vocabulary = self.mixture.vocabulary
+        loaded = tokenizer.load(vocabulary.name)
+        if loaded.digest != vocabulary.digest:
+            raise InputError(
+                "the vocabulary is not the one that the shards were written with",
+                where=vocabulary.name,
+                why=f"Its digest is {loaded.digest[:12]}..., and was {vocabulary.digest[:12]}...",
+                fix="Put the former file back, or build the corpus again",
+            )
+        return loaded

@@ -1,0 +1,175 @@
+"""Exports: what nanoGPT and Megatron read is the mixture."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus import formats
+from corpus.errors import InputError, IntegrityError
+from corpus.formats import export_megatron, export_nanogpt
+from corpus.mixture import Mixture, ShardEntry, Vocabulary
+from corpus.mixture_plan import Ingredient, compose
+from corpus.shards import ShardWriter, TokenShard, TokenStream
+
+LENGTH = 8
+
+
+def shard(folder: Path, path: str, tokens: np.ndarray, vocabulary_size: int) -> ShardEntry:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with ShardWriter(Path(str(target).removesuffix(".bin")), vocabulary_size=vocabulary_size) as w:
+        for document in np.array_split(tokens, 7):
+            w.write_document(document)
+    return ShardEntry(f"../{path}", tokens.size, hashlib.sha256(target.read_bytes()).hexdigest())
+
+
+def build(folder: Path, *, held_out: int = 50, vocabulary_size: int = 50257) -> Mixture:
+    """Write shards of random ids below `folder`, and return the mixture for `folder`/mix."""
+    random = np.random.default_rng(1)
+    (folder / "mix").mkdir()
+    parts = []
+    for name, weight, sizes in (("web", 0.7, (900, 0, 1300)), ("wiki", 0.3, (333,))):
+        shards, held = [], []
+        for number, size in enumerate(sizes):
+            tokens = random.integers(0, vocabulary_size, size)
+            shards.append(shard(folder, f"{name}/part-{number}.bin", tokens, vocabulary_size))
+        if held_out:
+            tokens = random.integers(0, vocabulary_size, held_out)
+            held.append(shard(folder, f"{name}/part-0.validation.bin", tokens, vocabulary_size))
+        parts.append(Ingredient(name, weight, shards, held))
+    return compose(
+        parts,
+        seed=3,
+        tokens=30_000,
+        sequence_length=LENGTH,
+        block=128,
+        max_epochs=100,
+        vocabulary=Vocabulary("v", vocabulary_size, "0", 0),
+        dtype="uint16" if vocabulary_size < 65_500 else "int32",
+    )
+
+
+def streams(mixture: Mixture, folder: Path, *, validation: bool = False) -> list[np.ndarray]:
+    return [
+        np.concatenate(
+            [
+                TokenShard(folder / "mix" / entry.prefix).tokens
+                for entry in (source.validation if validation else source.shards)
+            ]
+        )
+        for source in mixture.sources
+    ]
+
+
+def test_nanogpt_train_is_the_mixture_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "_ROWS", 100)  # several rounds, the last one short
+    mixture = build(tmp_path)
+    out = tmp_path / "out"
+    paths = export_nanogpt(mixture, folder=str(tmp_path / "mix"), output=str(out), sequences=1234)
+    assert paths == [str(out / "train.bin"), str(out / "val.bin")]
+    found = np.memmap(out / "train.bin", dtype=np.uint16, mode="r").reshape(1234, LENGTH)
+    texts = streams(mixture, tmp_path)
+    for position, row in enumerate(found):
+        source, _, window = (int(part[0]) for part in mixture.locate(np.array([position])))
+        assert row.tolist() == texts[source][window * LENGTH :][:LENGTH].tolist()
+    held = np.fromfile(out / "val.bin", dtype=np.uint16)
+    assert held.tolist() == np.concatenate(streams(mixture, tmp_path, validation=True)).tolist()
+    assert sorted(path.name for path in out.iterdir()) == ["train.bin", "val.bin"]
+
+
+def test_nanogpt_memory_is_flat(tmp_path: Path) -> None:
+    mixture = build(tmp_path)
+    folder, out = str(tmp_path / "mix"), str(tmp_path / "out")
+    export_nanogpt(mixture, folder=folder, output=out, sequences=10)
+    tracemalloc.start()
+    export_nanogpt(mixture, folder=folder, output=out, sequences=60_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "out" / "train.bin").stat().st_size == 60_000 * LENGTH * 2
+    assert peak < 60_000 * LENGTH
+
+
+def test_nanogpt_without_validation_is_refused(tmp_path: Path) -> None:
+    mixture = build(tmp_path, held_out=0)
+    with pytest.raises(InputError, match=r"does not start without val\.bin"):
+        export_nanogpt(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path), sequences=1)
+
+
+def test_nanogpt_large_vocabulary_is_refused(tmp_path: Path) -> None:
+    mixture = build(tmp_path, vocabulary_size=100_000)
+    with pytest.raises(InputError, match="reads uint16 ids, and these are int32"):
+        export_nanogpt(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path), sequences=1)
+
+
+@pytest.mark.parametrize(
+    "export", [functools.partial(export_nanogpt, sequences=5), export_megatron]
+)
+def test_export_shard_of_another_size_is_refused(
+    export: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    mixture = build(tmp_path)
+    shard(tmp_path, "wiki/part-0.bin", np.arange(334), 50257)
+    with pytest.raises(IntegrityError, match="has 334 tokens, and not 333"):
+        export(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "train.bin").exists()
+    assert not (tmp_path / "out" / "blend.txt").exists()
+
+
+def parse(path: Path) -> dict[str, float]:
+    words = path.read_text().split()
+    return dict(zip(words[1::2], map(float, words[::2]), strict=True))
+
+
+def test_megatron_blend_names_shards_that_can_be_read(tmp_path: Path) -> None:
+    mixture = build(tmp_path, vocabulary_size=100_000)
+    out = tmp_path / "out"
+    written = export_megatron(mixture, folder=str(tmp_path / "mix"), output=str(out))
+    assert sorted(written) == sorted(str(path) for path in out.rglob("*") if path.is_file())
+    train, held = parse(out / "blend.txt"), parse(out / "blend.validation.txt")
+    assert list(train) == [f"{out}/web/part-0", f"{out}/web/part-2", f"{out}/wiki/part-0"]
+    assert list(train.values()) == pytest.approx([0.7 * 900 / 2200, 0.7 * 1300 / 2200, 0.3])
+    assert held == {
+        f"{out}/web/part-0.validation": pytest.approx(0.7),
+        f"{out}/wiki/part-0.validation": pytest.approx(0.3),
+    }
+    web = TokenStream([TokenShard(prefix) for prefix in list(train)[:2]])
+    assert web.read(0, len(web)).tolist() == streams(mixture, tmp_path)[0].tolist()
+    for prefix in (*train, *held):
+        TokenShard(prefix).verify(vocabulary_size=100_000)
+
+
+def test_megatron_without_validation_writes_no_blend_of_it(tmp_path: Path) -> None:
+    mixture = build(tmp_path, held_out=0)
+    export_megatron(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "blend.validation.txt").exists()
+    assert (tmp_path / "out" / "blend.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "../../etc", ""])
+def test_megatron_name_that_leaves_the_output_is_refused(name: str, tmp_path: Path) -> None:
+    mixture = build(tmp_path)
+    first = dataclasses.replace(mixture.sources[0], name=name)
+    mixture = dataclasses.replace(mixture, sources=(first, *mixture.sources[1:]))
+    with pytest.raises(InputError, match="cannot be that of a folder"):
+        export_megatron(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_megatron_two_shards_of_one_name_are_refused(tmp_path: Path) -> None:
+    mixture = build(tmp_path)
+    web = mixture.sources[0]
+    twin = dataclasses.replace(web.shards[2], path="other/part-0.bin")
+    web = dataclasses.replace(web, shards=(*web.shards[:2], twin))
+    mixture = dataclasses.replace(mixture, sources=(web, *mixture.sources[1:]))
+    with pytest.raises(InputError, match=r"two of its shards are named part-0\.bin"):
+        export_megatron(mixture, folder=str(tmp_path / "mix"), output=str(tmp_path / "out"))
