@@ -199,7 +199,8 @@ def load(folder: str) -> LinearModel:
             features, or holds what cannot be a model. Nothing in it is executed.
     """
     path = storage.join(folder, _MODEL)
-    retrain = "Train it again with `corpus classifier train`"
+    retrain = "Give a folder that a build made (classifier-*/classifier/quality), or train one in the recipe: "
+    retrain += "filter.classifier: {positives: [...], negatives: [...]}"
     if not storage.exists(path):
         raise InputError(
             "there is no classifier",

@@ -50,7 +50,7 @@ class CommonCrawl(Settings):
     """Snapshot ids, such as `CC-MAIN-2026-47`."""
     files: Annotated[int, Field(ge=1)] | None = None
     """WARC files to take of each snapshot, all by default; a seeded sample that larger ones add to."""
-    base_url: str = "https://data.commoncrawl.org/"
+    base_url: RecipePath = "https://data.commoncrawl.org/"
     """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
     limit_bytes: Annotated[int, Field(ge=100_000)] | None = None
     """Take only the whole records in the first so many bytes of each file."""
@@ -470,7 +470,7 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: It cannot be read, or anything in it is wrong; all problems at once.
     """
-    folder = path.rsplit("/", 1)[0] if "/" in path else "."
+    folder = (path.rsplit("/", 1)[0] or "/") if "/" in path else "."
     return load_settings(Recipe, path, overrides, context={"folder": folder})
 
 

@@ -20,9 +20,8 @@ from corpus.errors import RecipeError
 from corpus.manifest import Counts
 from corpus.parts import read_columns
 from corpus.tables import Block, Table, excerpt, printable
-from corpus.verdicts import JudgedPart, judged_parts, kept_mask, take_rows, verdict_rows
+from corpus.verdicts import PLACE, JudgedPart, judged_parts, kept_mask, take_rows, verdict_rows
 
-PLACE = ("warc_file", "warc_offset", "dump", "page")
 _PLAIN = frozenset(field.name for field in VERDICT_FIELDS)
 _TEXT = 300  # characters of a document that are shown
 _READ = 10_000  # characters of a document that are held

@@ -4,7 +4,7 @@ Weights are the authority: a weight is the share of the training sequences that 
 quantities are measured, epochs follow (section 2.2). The order is that of corpus.mixture_order.
 
 A window of a source is T + 1 tokens of its shards read as one stream: window w is tokens w*T to
-w*T + T, both included, so that each token but the first is predicted once. What is left at the end of
+w*T + T, both included, so that each token but the first is predicted once. The rest at the end of
 a stream, fewer than T tokens, is not trained on.
 
 In: the rows of Table 2.2. Out: `mixture.json`, and (source, epoch, window) of positions.

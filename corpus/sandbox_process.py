@@ -68,8 +68,6 @@ class Child:
         if not self._outgoing:
             self.selector.register(self.stdin, selectors.EVENT_WRITE)
         self._outgoing.append(memoryview(frame))
-        if self.ready and self.taken == self.answered:
-            self.since = time.monotonic()
         self.taken += 1
 
     def pump(self, seconds: float) -> bool:

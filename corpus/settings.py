@@ -23,11 +23,20 @@ from corpus.errors import InputError, RecipeError
 class Settings(BaseModel):
     """Base of every settings model: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 S = TypeVar("S", bound=Settings)
 Key = tuple[str | int, ...]
+
+
+MOST_KEYS = 100_000  # in a file, aliases written out: a few lines of them can stand for billions
+
+# What PyYAML raises: its own errors, and others of its constructors (`!!timestamp x`), of numbers
+# with thousands of digits, and of nesting without end.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError, AttributeError, KeyError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,7 +60,7 @@ for _tag, _pattern, _first in (
 
 
 def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(node.value.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf"))
+    return float(node.value.replace("_", "").lower().replace(".inf", "inf"))
 
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
@@ -70,10 +79,16 @@ def dotted(key: Key) -> str:
 
 def _lines(node: yaml.Node, key: Key, lines: dict[Key, int], problems: list[str]) -> None:
     lines[key] = node.start_mark.line + 1
+    if len(lines) > MOST_KEYS:
+        raise ValueError(f"there are more than {MOST_KEYS:,} keys")
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
             name, line = str(key_node.value), key_node.start_mark.line + 1
+            if key_node.tag != "tag:yaml.org,2002:str":
+                problems.append(
+                    f"line {line}: {dotted((*key, name))}: a key has to be text; write it in quotes"
+                )
             if name in seen:
                 problems.append(
                     f"line {line}: {dotted((*key, name))}: given twice (line {seen[name]})"
@@ -86,42 +101,57 @@ def _lines(node: yaml.Node, key: Key, lines: dict[Key, int], problems: list[str]
             _lines(item, (*key, index), lines, problems)
 
 
-def parse_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[Key, int]]:
-    """Return a YAML mapping and the line of each of its keys.
+def _parse(text: str, where: str) -> tuple[Any, dict[Key, int]]:
+    """Return any YAML value and the line of each of its keys.
 
     Raises:
-        RecipeError: Not YAML, not a mapping, or a key given twice.
+        RecipeError: Not YAML, or a key that is given twice or is not text.
     """
+    lines: dict[Key, int] = {}
+    problems: list[str] = []
     try:
         node = yaml.compose(text, Loader=_Loader)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+        if node is not None:
+            _lines(node, (), lines, problems)
+    except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         why = getattr(error, "problem", None) or str(error)
         raise RecipeError("this is not valid YAML", where=place, why=str(why)) from error
-    except (ValueError, RecursionError) as error:
-        raise RecipeError("this is not valid YAML", where=where, why=str(error)) from error
-    if node is None or not isinstance(value, dict):
+    if problems:
+        raise RecipeError(
+            "\n".join(["there is something wrong with keys:", *problems]), where=where
+        )
+    return value, lines
+
+
+def parse_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[Key, int]]:
+    """Return a YAML mapping and the line of each of its keys.
+
+    Raises:
+        RecipeError: Not YAML, not a mapping, or a key that is given twice or is not text.
+    """
+    value, lines = _parse(text, where)
+    if not isinstance(value, dict):
         raise RecipeError(
             "the file is empty or not a mapping of keys",
             where=where,
             fix="Start from pipelines/tiny/mix.yaml",
         )
-    lines: dict[Key, int] = {}
-    problems: list[str] = []
-    _lines(node, (), lines, problems)
-    if problems:
-        raise RecipeError("\n".join(["keys are given twice:", *problems]), where=where)
     return value, lines
 
 
-def apply_overrides(value: dict[str, Any], overrides: Sequence[str]) -> None:
+def apply_overrides(value: dict[str, Any], overrides: Sequence[str]) -> list[Key]:
     """Set dotted keys in place: `filter.alpha=3`. The right-hand side is YAML.
+
+    Returns:
+        The keys that were set.
 
     Raises:
         RecipeError: An override without `=`, or through something that is no mapping.
     """
+    keys: list[Key] = []
     for override in overrides:
         path, equals, right = override.partition("=")
         if not equals or not path:
@@ -137,12 +167,9 @@ def apply_overrides(value: dict[str, Any], overrides: Sequence[str]) -> None:
             if not isinstance(inner, dict):
                 raise RecipeError(f"{parent} is not a mapping of keys", where=f"--set {path}")
             place = inner
-        try:
-            place[last] = yaml.load(right, Loader=_Loader)  # noqa: S506 - a safe loader
-        except yaml.YAMLError as error:
-            raise RecipeError(
-                f"{right!r} is not valid YAML", where=f"--set {path}", why=str(error)
-            ) from error
+        place[last] = _parse(right, f"--set {path}")[0]
+        keys.append((*parents, last))
+    return keys
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -203,9 +230,22 @@ def _is_union_member(part: str | int) -> bool:
 
 
 def validate(
-    model: type[S], value: dict[str, Any], lines: Mapping[Key, int], where: str, context: Any = None
+    model: type[S],
+    value: dict[str, Any],
+    lines: Mapping[Key, int],
+    where: str,
+    context: Any = None,
+    overridden: Sequence[Key] = (),
 ) -> S:
     """Return the model of a parsed file.
+
+    Args:
+        model: The model of the whole file.
+        value: What was parsed.
+        lines: The line of each key in the file.
+        where: The file.
+        context: Handed to the model's validators.
+        overridden: Keys that are not from the file but from `--set`.
 
     Raises:
         RecipeError: With every problem, each with file, line and dotted key.
@@ -220,6 +260,8 @@ def validate(
             while known not in lines and known:
                 known = known[:-1]
             place = f"{where}:{lines[known]}" if known in lines else where
+            if any(key[: len(one_set)] == one_set for one_set in overridden):
+                place = "--set"
             problems[f"{place}: {dotted(key) or 'the recipe'}: {_explain(model, one, key)}"] = None
         count = len(problems)
         heading = "there is 1 problem" if count == 1 else f"there are {count} problems"
@@ -241,12 +283,12 @@ def load_settings(model: type[S], path: str, overrides: Sequence[str], context: 
     try:
         text = storage.read_bytes(path).decode("utf-8")
     except InputError as error:
-        raise RecipeError(error.what, where=path, why=error.why, fix=error.fix) from error
+        raise RecipeError(error.what, where=path, why=error.why, fix="Check --config") from error
     except UnicodeDecodeError as error:
         raise RecipeError("the file is not UTF-8", where=path, why=str(error)) from error
     value, lines = parse_yaml(text, path)
-    apply_overrides(value, overrides)
-    return validate(model, value, lines, path, context)
+    overridden = apply_overrides(value, overrides)
+    return validate(model, value, lines, path, context, overridden)
 
 
 def plain(annotation: Any) -> str:

@@ -24,7 +24,10 @@ from corpus.errors import InputError, OutputError
 
 TEMPORARY_PREFIX = ".tmp-"
 _BLOCK = 1 << 20
-_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WRITE_ERRORS = {*_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+# Not every client of a store wraps its errors: these packages have roots of their own.
+_CLIENTS = ("aiobotocore.", "aiohttp.", "botocore.", "gcsfs.", "google.")
 
 
 def is_remote(path: str) -> bool:
@@ -59,9 +62,52 @@ def _filesystem(path: str) -> Any:
         ) from error
 
 
+def _is_of_storage(error: Exception) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.startswith(_CLIENTS)
+
+
+def _fix(path: str, otherwise: str) -> str:
+    if is_remote(path):
+        return "Check the URL, the network, and your credentials for the store"
+    return otherwise
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Raise what a file system or the client of a store raises as `InputError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            "there is no such file", where=path, fix="Check the path in the recipe"
+        ) from error
+    except Exception as error:
+        if not _is_of_storage(error):
+            raise
+        raise InputError(
+            "the file cannot be read",
+            where=path,
+            why=getattr(error, "strerror", None) or str(error),
+            fix=_fix(path, "Check that it is a file and that you may read it"),
+        ) from error
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Raise what a file system or the client of a store raises as `OutputError`."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_storage(error):
+            raise
+        raise _cannot_write(path, error) from error
+
+
 def join(folder: str, *parts: str) -> str:
     """Join path components with `/`, for local paths and URLs alike."""
-    return "/".join([folder.rstrip("/") or "/", *parts]) if parts else folder
+    if not parts:
+        return folder
+    return "/".join([folder.rstrip("/"), *parts] if folder else parts)
 
 
 def name(path: str) -> str:
@@ -75,26 +121,15 @@ def open_input(path: str) -> BinaryIO:
     Raises:
         InputError: It is missing or cannot be read.
     """
-    try:
+    with _reading(path):
         if is_remote(path):
             return cast(BinaryIO, _filesystem(path).open(path, "rb"))
         return Path(_local(path)).open("rb")
-    except FileNotFoundError as error:
-        raise InputError(
-            "there is no such file", where=path, fix="Check the path in the recipe"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            "the file cannot be read",
-            where=path,
-            why=error.strerror or str(error),
-            fix="Check that it is a file and that you may read it",
-        ) from error
 
 
 def read_bytes(path: str) -> bytes:
     """Return a whole file. Raises `InputError` when it cannot be read."""
-    with open_input(path) as file:
+    with open_input(path) as file, _reading(path):
         return file.read()
 
 
@@ -117,36 +152,29 @@ def read_json(path: str) -> Any:
 
 def exists(path: str) -> bool:
     """Say whether there is a file or folder of that name."""
-    if is_remote(path):
-        return bool(_filesystem(path).exists(path))
-    return Path(_local(path)).exists()
+    with _reading(path):
+        if is_remote(path):
+            return bool(_filesystem(path).exists(path))
+        return Path(_local(path)).exists()
 
 
 def size(path: str) -> int:
     """Return a file's size in bytes. Raises `InputError` when it is not there."""
-    try:
+    with _reading(path):
         if is_remote(path):
             return int(_filesystem(path).size(path))
         return Path(_local(path)).stat().st_size
-    except OSError as error:
-        raise InputError(
-            "there is no such file", where=path, why=error.strerror or str(error)
-        ) from error
 
 
 def stamp(path: str) -> str:
     """Return what tells cheaply whether a file has changed: size and time, or size and ETag."""
-    try:
+    with _reading(path):
         if is_remote(path):
             info = _filesystem(path).info(path)
             tag = info.get("ETag") or info.get("etag") or info.get("LastModified") or ""
             return f"{info['size']}:{tag}"
         status = Path(_local(path)).stat()
         return f"{status.st_size}:{status.st_mtime_ns}"
-    except OSError as error:
-        raise InputError(
-            "there is no such file", where=path, why=error.strerror or str(error)
-        ) from error
 
 
 def find(pattern: str) -> list[str]:
@@ -154,8 +182,13 @@ def find(pattern: str) -> list[str]:
     if is_remote(pattern):
         scheme = pattern.split("://", 1)[0]
         filesystem = _filesystem(pattern)
-        found = filesystem.glob(pattern, detail=True)
+        with _reading(pattern):
+            if "[" in pattern and filesystem.isfile(pattern):
+                return [pattern]
+            found = filesystem.glob(pattern, detail=True)
         return sorted(f"{scheme}://{path}" for path, i in found.items() if i["type"] == "file")
+    if Path(_local(pattern)).is_file():
+        return [_local(pattern)]  # whatever signs are in its name
     paths = glob.glob(_local(pattern), recursive=True)  # noqa: PTH207 - patterns may be absolute
     return sorted(path for path in paths if Path(path).is_file())
 
@@ -164,9 +197,10 @@ def list_folder(path: str) -> list[str]:
     """Return the names in a folder, sorted; nothing when there is no such folder."""
     if is_remote(path):
         filesystem = _filesystem(path)
-        if not filesystem.exists(path):
-            return []
-        return sorted({name(entry) for entry in filesystem.ls(path, detail=False)})
+        with _reading(path):
+            if not filesystem.exists(path):
+                return []
+            return sorted({name(entry) for entry in filesystem.ls(path, detail=False)})
     folder = Path(_local(path))
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
@@ -175,20 +209,17 @@ def make_folder(path: str) -> None:
     """Make a folder and its parents. Raises `OutputError` when that is not allowed."""
     if is_remote(path):
         return  # object stores have no folders
-    try:
+    with _writing(path):
         Path(_local(path)).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
-def _cannot_write(path: str, error: OSError) -> OutputError:
-    if error.errno == errno.ENOSPC:
+def _cannot_write(path: str, error: Exception) -> OutputError:
+    if getattr(error, "errno", None) in _FULL:
         fix = "Free some space, or choose another folder with --output, and run the command again"
     else:
-        fix = "Choose a folder that you may write to with --output"
-    return OutputError(
-        "the output cannot be written", where=path, why=error.strerror or str(error), fix=fix
-    )
+        fix = _fix(path, "Choose a folder that you may write to with --output")
+    why = getattr(error, "strerror", None) or str(error)
+    return OutputError("the output cannot be written", where=path, why=why, fix=fix)
 
 
 @contextlib.contextmanager
@@ -204,13 +235,21 @@ def publish(path: str) -> Iterator[Path]:
     if is_remote(path):
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
             temporary = Path(folder) / name(path)
-            yield temporary
-            _filesystem(path).put_file(str(temporary), path)
+            try:
+                yield temporary
+            except OSError as error:
+                if error.errno not in _WRITE_ERRORS:
+                    raise
+                raise _cannot_write(str(temporary), error) from error
+            with _writing(path):
+                _filesystem(path).put_file(str(temporary), path)
         return
     final = Path(_local(path))
     make_folder(str(final.parent))
     temporary = final.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{final.name}"
     try:
+        # One that a killed process left may be a second name of a finished file.
+        temporary.unlink(missing_ok=True)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -247,11 +286,13 @@ def write_json(path: str, value: object) -> None:
 def link(source: str, target: str) -> None:
     """Give a file a second name: a hard link where possible, else a copy (on the server's side)."""
     if is_remote(source) and is_remote(target):
-        _filesystem(source).copy(source, target)
+        with _writing(target):
+            _filesystem(source).copy(source, target)
         return
     with publish(target) as temporary:
         if is_remote(source):
-            _filesystem(source).get_file(source, str(temporary))
+            with _reading(source):
+                _filesystem(source).get_file(source, str(temporary))
             return
         try:
             os.link(_local(source), temporary)
@@ -263,7 +304,7 @@ def digest(path: str) -> tuple[int, str]:
     """Return a file's size in bytes and its SHA-256 in hexadecimal."""
     hasher = hashlib.sha256()
     total = 0
-    with open_input(path) as file:
+    with open_input(path) as file, _reading(path):
         while block := file.read(_BLOCK):
             hasher.update(block)
             total += len(block)
@@ -278,7 +319,7 @@ def local_copy(path: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         temporary = Path(folder) / name(path)
-        with open_input(path) as file, temporary.open("wb") as copy:
+        with open_input(path) as file, temporary.open("wb") as copy, _reading(path):
             shutil.copyfileobj(file, copy, _BLOCK)
         yield temporary
 
@@ -287,8 +328,9 @@ def remove(path: str) -> None:
     """Remove a file or a folder with all that is in it; nothing happens when it is not there."""
     if is_remote(path):
         filesystem = _filesystem(path)
-        if filesystem.exists(path):
-            filesystem.rm(path, recursive=True)
+        with _writing(path):
+            if filesystem.exists(path):
+                filesystem.rm(path, recursive=True)
         return
     local = Path(_local(path))
     if local.is_dir() and not local.is_symlink():
@@ -316,10 +358,8 @@ def lock(folder: str) -> Iterator[None]:
         return
     make_folder(folder)
     path = Path(_local(folder)) / "build.lock"
-    try:
+    with _writing(str(path)):
         file = path.open("w")
-    except OSError as error:
-        raise _cannot_write(str(path), error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,6 +20,8 @@ from corpus.build import Build
 from corpus.errors import IntegrityError
 from corpus.parts import Part, damaged, parts, read_columns
 
+PLACE = ("warc_file", "warc_offset", "dump", "page")  # the columns of provenance
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedPart:
@@ -105,6 +107,18 @@ def take_rows(path: str, rows: Sequence[int], columns: Sequence[str] | None = No
     places = np.empty(len(order), dtype=np.int64)
     places[order] = np.arange(len(order))
     return pa.concat_tables(tables).take(pa.array(places))
+
+
+def read_cuts(part: Part) -> pa.ChunkedArray | None:
+    """Return what is cut out of each document of a part, or None when nothing is cut at all."""
+    if part.verdict is None:
+        return None
+    with storage.open_input(part.verdict) as file:
+        try:
+            names = pq.ParquetFile(file).schema_arrow.names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damaged(part.verdict, error) from error
+    return read_columns(part.verdict, ["cuts"])["cuts"] if "cuts" in names else None
 
 
 def verdict_rows(judged: JudgedPart, rows: Sequence[int]) -> dict[str, list[dict[str, Any]]]:

@@ -180,7 +180,10 @@ def test_order_neighbours_are_not_correlated() -> None:
 
 def test_order_labels_are_well_mixed_inside_a_block() -> None:
     """Runs of one source are as long as a shuffle makes them (Wald-Wolfowitz), at every block."""
-    order = Order(4, 4096, ("a", "b"), (0.7, 0.3), (10**6, 10**6))
+    order = Order(4, 4096, ("a", "b"), (0.75, 0.25), (10**6, 10**6))
+    first, second = order.locate(np.arange(2 * 4096))[0].reshape(2, 4096)
+    assert first.sum() == second.sum()
+    assert 0.55 < (first == second).mean() < 0.70  # 0.625 for two shuffles of their own
     for block in range(5):
         labels = order.locate(np.arange(block * 4096, (block + 1) * 4096))[0]
         n, m = int((labels == 0).sum()), int((labels == 1).sum())

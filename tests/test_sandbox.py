@@ -175,14 +175,19 @@ def test_exit_ends_the_process_even_when_it_hangs(function):
         yield page(b"a")
         raise KeyboardInterrupt
 
-    pid = 0
+    pids = []
+
+    def work():
+        with sandbox(function) as box:
+            pids.append(int(box.extract(b"pid", None, "text/plain").text))
+            list(box.map(interrupted(), ahead=5))
+
     begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), sandbox(function) as box:
-        pid = int(box.extract(b"pid", None, "text/plain").text)
-        list(box.map(interrupted(), ahead=5))
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert time.monotonic() - begin < 10
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(pids[0], 0)
 
 
 def test_extract_when_the_process_cannot_start_raises_stage_error_with_its_words():

@@ -202,7 +202,7 @@ def _text(data: bytes) -> str:
         if skipped is element:
             skipped = None
         if skipped is None:
-            pieces.append(_break(tag) if tag != "br" else "")
+            pieces.append("\n\n" if tag in _PARAGRAPHS else "")
             pieces.append(_plain(element.tail))
     return _laid_out("".join(pieces))
 
@@ -225,5 +225,5 @@ def _plain(text: str | None) -> str:
 
 
 def _laid_out(text: str) -> str:
-    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.split("\n")]
+    lines = [re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in text.split("\n")]
     return streams.repaired(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip())

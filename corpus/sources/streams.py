@@ -85,6 +85,7 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
+        self._full = False
 
     @property
     def eof(self) -> bool:
@@ -95,10 +96,13 @@ class _Gzip:
         return self._member.unused_data
 
     def decompress(self, data: bytes) -> bytes:
-        return self._member.decompress(self._member.unconsumed_tail + data, _BLOCK)
+        out = self._member.decompress(self._member.unconsumed_tail + data, _BLOCK)
+        # zlib may hold output that did not fit, with all of its input consumed.
+        self._full = len(out) == _BLOCK
+        return out
 
     def pending(self) -> bool:
-        return bool(self._member.unconsumed_tail)
+        return not self._member.eof and (self._full or bool(self._member.unconsumed_tail))
 
 
 class _Zstd:

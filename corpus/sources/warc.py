@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from corpus.document import Drop, DropReason, Page, Place, identifier
-from corpus.sources.http import (
+from corpus.sources.archive.http import (
     MAX_HEAD_BYTES,
     BodyTooLarge,
     Headers,
@@ -24,8 +24,8 @@ from corpus.sources.http import (
     media_type,
     parse_response,
 )
-from corpus.sources.record import Damage, Record
-from corpus.sources.records import records
+from corpus.sources.archive.record import Damage, Record
+from corpus.sources.archive.records import records
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
 MIME_TYPES = HTML_TYPES | {"text/plain"}

@@ -331,7 +331,9 @@ def _blocks(text: str, closing: Collection[str]) -> list[tuple[int, str]]:
 
 
 def _clean(line: str) -> str:
-    line = _MARKS.sub("", line)
+    if _MARKS.search(line):
+        # Taking a mark out can join its neighbours to another one; a space cannot.
+        line = _MARKS.sub(" ", _MARKS.sub("", line))
     line = _SPACES.sub(" ", html.unescape(line))
     line = _EMPTY_BRACKETS.sub("", line)
     line = _LOOSE.sub("", _OPENING.sub(r"\1", line))

@@ -197,8 +197,8 @@ def crawl_shard(task: CrawlTask) -> Shard:
 
 
 def _fetch(task: CrawlTask) -> Output:
-    from corpus import fetch
-    from corpus.politeness import Politeness
+    from corpus.fetching import fetch
+    from corpus.fetching.politeness import Politeness
 
     path = f"{task.source}/{task.name}-{storage.name(task.path)}"
     target = storage.join(task.folder, path)

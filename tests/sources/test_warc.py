@@ -20,11 +20,13 @@ from warcio.warcwriter import WARCWriter
 
 from corpus.document import Drop, DropReason, Page
 from corpus.errors import InputError
-from corpus.sources import http, warc
-from corpus.sources.record import Damage, Record
-from corpus.sources.records import records
+from corpus.sources import warc
+from corpus.sources.archive import http
+from corpus.sources.archive.record import Damage, Record
+from corpus.sources.archive.records import records
 
 LIMIT = 1 << 20
+GZIP_HEAD = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
 
 
 def text(number: int) -> bytes:
@@ -451,3 +453,20 @@ def test_read_crawl_gives_every_response_once(real_data):
             dropped += not (isinstance(item, Page) and item.mime_type == "text/html")
             assert not isinstance(item, Damage)
     assert (pages, pages + dropped) == (5390, 5583)
+
+
+def test_read_damage_behind_every_member_loses_no_record(tmp_path):
+    """The bound on work is for damage made to cost N²; much damage alone does not reach it."""
+    items = read(tmp_path, b"".join(member(n) + b"junk" for n in range(1000)))
+    assert numbers(items) == list(range(1000))
+    assert drops(items) == [DropReason.DAMAGED_RECORD] * 1000
+
+
+def test_read_member_that_runs_over_the_following_ones_costs_itself_alone(tmp_path):
+    """Stored data that claims to be longer takes the next members for its own."""
+    body = record(1, block(text(1)))
+    stored = b"\x00" + len(body).to_bytes(2, "little") + (len(body) ^ 0xFFFF).to_bytes(2, "little")
+    run_over = GZIP_HEAD + stored + body  # without an end
+    items = read(tmp_path, member(0) + run_over + b"".join(member(n) for n in range(2, 9)))
+    assert [n for n in numbers(items) if n != 1] == [0, *range(2, 9)]
+    assert DropReason.TRUNCATED_RECORD not in drops(items)

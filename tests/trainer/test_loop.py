@@ -115,6 +115,24 @@ def test_a_damaged_checkpoint_costs_its_steps_and_not_the_run(
     assert_same_run(whole, resumed)
 
 
+def test_a_damaged_checkpoint_does_not_take_the_place_of_a_whole_one(
+    mix: str, tmp_path: Path
+) -> None:
+    """With one checkpoint kept, a damaged later one must not be the one that is."""
+    stopped = train(recipe(mix, tmp_path / "run", steps=9), report=quietly)
+    (Path(stopped.checkpoint) / "model.safetensors").unlink()
+
+    def stop(metrics: Metrics) -> None:
+        if metrics.step == 10:
+            raise KeyboardInterrupt
+
+    rarely = {"checkpoint": {"every": 8, "keep": 1}}
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(mix, tmp_path / "run", **rarely), report=stop)
+
+    assert train(recipe(mix, tmp_path / "run", **rarely), report=quietly).resumed_from == 8
+
+
 def test_a_run_that_is_done_does_nothing_and_says_the_same(mix: str, tmp_path: Path) -> None:
     first = train(recipe(mix, tmp_path / "run"), report=quietly)
     reported: list[Metrics] = []

@@ -53,15 +53,17 @@ def test_generate_with_a_shorter_window_sees_that_many_tokens(model: GPT) -> Non
 
 def test_generate_draws_tokens_as_often_as_the_model_says(model: GPT) -> None:
     with torch.no_grad():
-        model.wte.weight.mul_(40)  # far from uniform, or any sampler would pass
-        probabilities = torch.softmax(model(torch.tensor([[5]]))[0, -1] / 2.0, dim=0)
+        model.wte.weight.mul_(10)  # far from uniform, or any sampler would pass
+        logits = model(torch.tensor([[5]]))[0, -1]
+    expected = torch.softmax(logits / 2.0, dim=0)
     counts = torch.zeros(61)
-    for seed in range(1500):
+    for seed in range(1000):
         counts[generate(model, [5], tokens=1, temperature=2.0, seed=seed)[0]] += 1
 
-    assert probabilities.max() > 0.05
-    # 1500 draws: a frequency is known to 0.013; 0.05 is four times that.
-    assert torch.allclose(probabilities, counts / 1500, atol=0.05)
+    assert expected.max() > 0.1
+    assert (torch.softmax(logits, dim=0) - expected).abs().max() > 0.2  # the temperature matters
+    # 1000 draws: a frequency is known to 0.016; 0.06 is almost four times that.
+    assert torch.allclose(expected, counts / 1000, atol=0.06)
 
 
 def test_generate_is_a_function_of_its_seed_and_leaves_no_trace(model: GPT) -> None:

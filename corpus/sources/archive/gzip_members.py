@@ -15,7 +15,8 @@ GZIP_MAGIC = b"\x1f\x8b\x08"
 _CHUNK = 1 << 16
 _PROBE = 4096  # compressed bytes that are enough to see how a member begins
 _HEAD = 1 << 14  # longer than any first line
-_WINDOW = 1 << 20
+_BLOCK = 1 << 20
+_CALL = 32  # bytes that a call counts for: looking at one place costs time as well
 
 
 class GivenUp(Exception):  # noqa: N818 -- not an error of the program: the archive is not worth more
@@ -37,9 +38,11 @@ class Archive:
             self.size = file.seek(0, 2)
         except OSError as error:
             raise self._unreadable(error) from error
-        # A healthy archive is read once and a damaged stretch about three times; damage made on
-        # purpose could ask for N² bytes.
-        self._left = 8 * self.size + (64 << 20)
+        # A healthy archive is read once and a damaged stretch a few times; damage made on purpose
+        # could ask for N² bytes.
+        self._left = 16 * self.size + (64 << 20)
+        self._block = b""
+        self._block_at = 0
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes at `offset`.
@@ -48,6 +51,17 @@ class Archive:
             InputError: The file cannot be read.
             GivenUp: The bound on the bytes read in all is reached.
         """
+        self._left -= _CALL
+        within = offset - self._block_at
+        missing = within + size - len(self._block)
+        if within < 0 or (missing > 0 and self._block_at + len(self._block) < self.size):
+            data = self._read(offset, max(size, _BLOCK) if size >= _CHUNK else size)
+            if size < _CHUNK:
+                return data
+            self._block, self._block_at, within = data, offset, 0
+        return self._block[within : within + size]
+
+    def _read(self, offset: int, size: int) -> bytes:
         if self._left <= 0:
             raise GivenUp
         try:
@@ -90,6 +104,11 @@ class Plain:
 class Inflated:
     """One gzip member.
 
+    Args:
+        archive: The file.
+        start: Where the member begins in it.
+        prefixes: How the content of a member that holds a record begins.
+
     Attributes:
         start: Where it begins in the file.
         end: Where the next one should begin: just behind it, or behind `start` when it is damaged.
@@ -97,8 +116,9 @@ class Inflated:
         cut: The file ends inside it.
     """
 
-    def __init__(self, archive: Archive, start: int) -> None:
+    def __init__(self, archive: Archive, start: int, prefixes: tuple[bytes, ...]) -> None:
         self._archive = archive
+        self._prefixes = prefixes
         self._inflate = zlib.decompressobj(wbits=31)
         self._next = start
         self._pending = b""
@@ -121,8 +141,13 @@ class Inflated:
                 self._pending = self._archive.read_at(self._next, _CHUNK)
                 self._next += len(self._pending)
                 if not self._pending:
-                    self.cause = "the archive ends within a gzip member"
-                    self.cut = True
+                    # Damage can also make a member run over those behind it.
+                    self.cut = next_member(self._archive, self.end, self._prefixes) is None
+                    self.cause = (
+                        "the archive ends within a gzip member"
+                        if self.cut
+                        else "damaged gzip member: it has no end"
+                    )
                     break
             try:
                 data = self._inflate.decompress(self._pending, size)
@@ -141,25 +166,25 @@ class Inflated:
         """Say whether another member begins where this one ended."""
         return self.cause is None and begins_member(self._archive, self.end)
 
-    def goes_on(self, prefixes: tuple[bytes, ...]) -> bool:
-        """Say whether a readable member follows that does not begin with one of the prefixes."""
+    def goes_on(self) -> bool:
+        """Say whether a readable member follows that does not begin with a record."""
         if not self._inflate.eof:
             return False
         if self._goes_on is None:
             head = inflated_head(self._archive.read_at(self.end, _PROBE))
-            self._goes_on = bool(head) and not head.startswith(prefixes)
+            self._goes_on = bool(head) and not head.startswith(self._prefixes)
         return self._goes_on
 
-    def starts(self, prefixes: tuple[bytes, ...]) -> bool:
-        """Say whether the member behind this one begins with one of these once inflated."""
-        return self.cause is None and begins_record(self._archive, self.end, prefixes)
+    def before_record(self) -> bool:
+        """Say whether the member behind this one begins with a record."""
+        return self.cause is None and begins_record(self._archive, self.end, self._prefixes)
 
     def only_padding(self, until: int | None) -> bool:
         """Say whether nothing but zeros or line ends lies between this member and `until`."""
         position = self.end
         stop = self._archive.size if until is None else until
         while position < stop:
-            data = self._archive.read_at(position, min(_WINDOW, stop - position))
+            data = self._archive.read_at(position, min(_CHUNK, stop - position))
             if not data or data.strip(b"\0\r\n"):
                 return not data
             position += len(data)
@@ -191,7 +216,7 @@ def next_member(archive: Archive, offset: int, prefixes: tuple[bytes, ...]) -> i
     candidate counts only if it inflates to a record.
     """
     while offset < archive.size:
-        window = archive.read_at(offset, _WINDOW)
+        window = archive.read_at(offset, _CHUNK)
         if not window:
             return None
         at = window.find(GZIP_MAGIC)

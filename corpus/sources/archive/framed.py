@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from corpus.sources.fast import Stream, reraise_unless_refusal
-from corpus.sources.gzip_members import Archive
-from corpus.sources.record import Damage, Record, declared_length
+from corpus.sources.archive.fast import Stream, reraise_unless_refusal
+from corpus.sources.archive.gzip_members import Archive
+from corpus.sources.archive.record import Damage, Record, declared_length
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"

@@ -5,7 +5,7 @@ validator (ETag) and length. Bytes are written without a buffer of this process,
 loses none that were received. When a file is taken up again its bytes are read once more, for the
 digest and the check of its gzip members; nothing that was written by a killed process is trusted.
 
-Together with `corpus.fetch` this is the exception to the rule that only `corpus.storage` opens
+Together with `corpus.fetching.fetch` this is the exception to the rule that only `corpus.storage` opens
 files: a partial file is appended to, cut and renamed, and it is always local.
 """
 
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from corpus.errors import FetchError, OutputError
-from corpus.gzip_members import MemberScanner
+from corpus.fetching.members import MemberScanner
 
 _BLOCK = 1 << 20
 
@@ -73,7 +73,9 @@ class Partial:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stream.close()  # and with it the lock
+        # Unlocked by name: a process forked meanwhile has the descriptor open as well.
+        fcntl.flock(self._stream, fcntl.LOCK_UN)
+        self._stream.close()
 
     @property
     def sha256(self) -> str:

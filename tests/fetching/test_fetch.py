@@ -21,14 +21,14 @@ import fsspec
 import pytest
 
 from corpus.errors import FetchError, InputError, OutputError
-from corpus.fetch import Fetched, fetch
-from corpus.gzip_members import MemberScanner
-from corpus.http_range import _retry_after
-from corpus.politeness import Politeness
-from corpus.transport import is_error_page
+from corpus.fetching.fetch import Fetched, fetch
+from corpus.fetching.members import MemberScanner
+from corpus.fetching.http_range import _retry_after
+from corpus.fetching.politeness import Politeness
+from corpus.fetching.transport import is_error_page
 from tests.server import SLOW_DOWN, Server, Trouble
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "crawl/a.warc.gz"
 
 
@@ -244,9 +244,7 @@ def test_fetch_no_server_fails_after_attempts(tmp_path: Path) -> None:
         get(server, tmp_path, attempts=2)
 
 
-@pytest.mark.parametrize(
-    ("status", "form"), [(503, "seconds"), (503, "date"), (429, "seconds"), (500, "seconds")]
-)
+@pytest.mark.parametrize(("status", "form"), [(503, "date"), (429, "seconds"), (500, "seconds")])
 def test_fetch_retry_after_is_obeyed(
     server: Server, tmp_path: Path, status: int, form: str
 ) -> None:
@@ -386,8 +384,8 @@ def test_fetch_partial_whole_already_needs_no_request(server: Server, tmp_path: 
 
 SCRIPT = """
 import sys
-from corpus.fetch import fetch
-from corpus.politeness import Politeness
+from corpus.fetching.fetch import fetch
+from corpus.fetching.politeness import Politeness
 polite = Politeness(sys.argv[3], 500.0, 1, 0.1, 2, 0.001, 5.0)
 fetch(sys.argv[1], sys.argv[2], limit_bytes=None, politeness=polite, user_agent="t",
       timeout=5.0, attempts=3)
@@ -576,13 +574,22 @@ def test_breaker_refused_for_good_gives_up_after_bounded_cooldowns(
     assert_whole(tmp_path, get(server, tmp_path, politeness=polite))
 
 
+def test_breaker_probe_that_was_reset_is_followed_at_once(server: Server, tmp_path: Path) -> None:
+    polite = politeness(tmp_path, cooldown=0.6)
+    polite.refused()
+    server.script[NAME] = [Trouble(refuse=True)]
+    started = time.monotonic()
+    assert_whole(tmp_path, get(server, tmp_path, politeness=polite))
+    assert 0.55 < time.monotonic() - started < 1.1
+
+
 def test_breaker_half_open_lets_one_probe_through(tmp_path: Path) -> None:
     polite = politeness(tmp_path, cooldown=0.2, cooldowns=1)
     assert polite.refused()
     assert polite.refused()  # in flight when the breaker opened: not a second refusal
     passed: list[float] = []
     context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
+    queue = context.Queue()
 
     def worker() -> None:
         polite.wait("u")
@@ -593,12 +600,12 @@ def test_breaker_half_open_lets_one_probe_through(tmp_path: Path) -> None:
     for process in workers:
         process.start()
     try:
-        passed.append(queue.get())
+        passed.append(queue.get(timeout=20))
         assert passed[0] - started >= 0.15
         time.sleep(0.1)
         assert queue.empty()
         polite.succeeded()
-        passed += [queue.get(), queue.get()]
+        passed += [queue.get(timeout=20), queue.get(timeout=20)]
         assert max(passed) - started < 2
     finally:
         for process in workers:
@@ -629,11 +636,11 @@ def test_rate_limit_holds_over_processes(tmp_path: Path, nodes: int, rate: float
     """Four processes together start at most 1 + T * rate requests in any T seconds."""
     polite = politeness(tmp_path, requests_per_second=rate, nodes=nodes)
     context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
+    queue = context.Queue()
     workers = [context.Process(target=_take, args=(polite, 10, queue)) for _ in range(4)]
     for process in workers:
         process.start()
-    times = sorted(moment for _ in workers for moment in queue.get())
+    times = sorted(moment for _ in workers for moment in queue.get(timeout=20))
     for process in workers:
         process.join()
     assert len(times) == 40
@@ -659,15 +666,39 @@ def test_rate_limit_throttling_halves_and_recovers(tmp_path: Path) -> None:
 def test_rate_limit_draws_are_serialised(tmp_path: Path) -> None:
     polite = politeness(tmp_path)
     context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
+    queue = context.Queue()
+    held = context.Event()
+
+    def worker() -> None:
+        held.wait(10)
+        _take(polite, 1, queue)
+
+    process = context.Process(target=worker)
+    process.start()  # before the lock is taken: a fork shares it
     with polite._state():
-        process = context.Process(target=_take, args=(polite, 1, queue))
-        process.start()
+        held.set()
         time.sleep(0.3)
-        assert queue.empty()
         released = time.time()
-    assert queue.get()[0] >= released
-    process.join()
+    assert queue.get(timeout=20)[0] >= released
+    process.join(20)
+
+
+def test_rate_limit_fork_while_locked_blocks_nobody(tmp_path: Path) -> None:
+    """A child that was forked by another thread keeps the locked descriptor open."""
+    polite = politeness(tmp_path)
+    context = multiprocessing.get_context("fork")
+    with polite._state():
+        process = context.Process(target=time.sleep, args=(60,))
+        process.start()
+    waiting = context.Process(target=polite.wait, args=("u",))
+    waiting.start()
+    try:
+        waiting.join(10)
+        assert waiting.exitcode == 0
+    finally:
+        for child in (process, waiting):
+            child.kill()
+            child.join()
 
 
 def test_breaker_clock_set_back_waits_no_longer_than_the_longest_pause(

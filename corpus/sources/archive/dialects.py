@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from corpus.sources.http import Headers, parse_headers
+from corpus.sources.archive.http import Headers, parse_headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from corpus.errors import FetchError
-from corpus.transport import BLOCK, HEAD, Answer, Fault, is_error_page
+from corpus.fetching.transport import BLOCK, HEAD, Answer, Fault, is_error_page
 
 _SLOWEST = 1024  # bytes a second over `timeout` seconds; slower than this is a stall
 _REDIRECTS = 5

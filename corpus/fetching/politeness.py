@@ -190,4 +190,6 @@ class Politeness:
             finally:
                 os.pwrite(descriptor, _RECORD.pack(*astuple(state)), 0)
         finally:
-            os.close(descriptor)  # and with it the lock
+            # Unlocked by name: a process forked meanwhile has the descriptor open as well.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)

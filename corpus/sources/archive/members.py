@@ -1,6 +1,6 @@
 """The careful reader of WARC and ARC archives: slow, and hard to put off.
 
-`corpus.sources.records` comes here from the place where FastWARC met something wrong, and goes back
+`corpus.sources.archive.records` comes here from the place where FastWARC met something wrong, and goes back
 at the next healthy boundary. Each gzip member is inflated for itself, so that a corrupt member,
 bytes between members or a `Content-Length` that lies costs the record it is about and no other.
 
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from corpus.sources.dialects import Dialect
-from corpus.sources.gzip_members import Archive, Inflated, Plain, next_member
-from corpus.sources.record import Damage, Record, declared_length
+from corpus.sources.archive.dialects import Dialect
+from corpus.sources.archive.gzip_members import Archive, Inflated, Plain, next_member
+from corpus.sources.archive.record import Damage, Record, declared_length
 
 MAX_HEAD_BYTES = 1 << 20  # of a record's own headers; FastWARC refuses beyond 32 KiB
 _CHUNK = 1 << 16
@@ -38,7 +38,9 @@ class Walk:
         self._archive = archive
         self._dialect = dialect
         self._limit = limit
-        self._source: Inflated | Plain = (Inflated if gzipped else Plain)(archive, offset)
+        self._source: Inflated | Plain = (
+            self._inflated(offset) if gzipped else Plain(archive, offset)
+        )
         self._buffer = bytearray()
 
     def boundary(self) -> int | None:
@@ -47,11 +49,7 @@ class Walk:
             self._skip_blank()
             self._fill(_OVERLAP)
             return self._here() if self._dialect.start.match(self._buffer) else None
-        if (
-            self._skip_blank()
-            or self._source.cause
-            or not self._source.starts(self._dialect.prefixes)
-        ):
+        if self._skip_blank() or self._source.cause or not self._source.before_record():
             return None
         return self._source.end
 
@@ -80,8 +78,11 @@ class Walk:
                 yield Damage(source.end, f"{lost} bytes here belong to no gzip member")
             if found is None:
                 return
-            self._source = Inflated(self._archive, found)
+            self._source = self._inflated(found)
             fresh = True
+
+    def _inflated(self, offset: int) -> Inflated:
+        return Inflated(self._archive, offset, self._dialect.prefixes)
 
     def _here(self) -> int:
         if isinstance(self._source, Plain):
@@ -147,6 +148,11 @@ class Walk:
             cut = self._source.cause is not None and self._source.cut
             yield Damage(offset, f"{cause}; {passed} bytes passed over", at_end=cut)
             return
+        next_one = self._dialect.inside.search(self._buffer, 1, end)
+        if next_one:
+            del self._buffer[: next_one.start()]
+            yield Damage(offset, "its headers run into the next record")
+            return
         headers = self._dialect.parse(bytes(self._buffer[:end]))
         del self._buffer[:end]
         body, length, short = self._block(declared_length(headers))
@@ -174,29 +180,33 @@ class Walk:
         """Return the block's bytes up to the limit, its length, and why it is not whole."""
         body = bytearray()
         length = 0
-        while declared is not None and length < declared:
-            if not self._fill(1, span=True):
-                break
-            piece = self._buffer[: min(_CHUNK, declared - length)]
-            body += piece[: max(0, self._limit - len(body))]
-            length += len(piece)
-            del self._buffer[: len(piece)]
-        whole = declared is not None and length == declared
-        if whole and self._starts():
-            return body, length, None if self._source.cut else self._source.cause
+        plain = isinstance(self._source, Plain)
+        start = self._here()
+        if declared is not None and not (plain and start + declared > self._archive.size):
+            while length < declared and self._fill(1, span=True):
+                piece = self._buffer[: min(_CHUNK, declared - length)]
+                body += piece[: max(0, self._limit - len(body))]
+                length += len(piece)
+                del self._buffer[: len(piece)]
+            if length == declared and self._starts():
+                return body, length, None if self._source.cut else self._source.cause
         # The length lies, or there is none: the record ends where the next begins.
-        seen = body + self._peek() if length == len(body) else b""
-        inside = self._dialect.inside.search(seen)
-        if inside and inside.start() < len(body):
-            self._buffer[:0] = body[inside.start() :]
-            del body[inside.start() :]
-            return _trimmed(body), len(body), None
+        if plain:
+            self._source = Plain(self._archive, start)
+            self._buffer.clear()
+            body.clear()
+            length = 0
+        elif length == len(body):
+            inside = self._dialect.inside.search(body + self._peek())
+            if inside and inside.start() < len(body):
+                self._buffer[:0] = body[inside.start() :]
+                del body[inside.start() :]
+                return _trimmed(body), len(body), None
         length += self._skip_to_record(keep=body, limit=self._limit)
-        ended = self._source.ended_early and not whole
-        cause = self._source.cause or (
-            f"{length} bytes where {declared} are declared" if ended else None
-        )
-        if not cause and length == len(body):
+        cause = self._source.cause
+        if not self._buffer and declared is not None and length < declared and plain:
+            cause = f"{length} bytes where {declared} are declared"
+        if cause is None and length == len(body):
             body = _trimmed(body)
             length = len(body)
         return body, length, cause
@@ -216,9 +226,9 @@ class Walk:
 
     def _spans(self) -> bool:
         source = self._source
-        if isinstance(source, Plain) or not source.goes_on(self._dialect.prefixes):
+        if isinstance(source, Plain) or not source.goes_on():
             return False
-        self._source = Inflated(self._archive, source.end)
+        self._source = self._inflated(source.end)
         return True
 
 

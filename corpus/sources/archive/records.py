@@ -3,7 +3,7 @@
 FastWARC reads. It notices some damage (a corrupt member, a header that does not parse), and passes
 over the rest in silence: a cut-off end, a `Content-Length` that swallows the next record, an empty
 member. So a record is held back until its successor was found where it should be. From a record
-where anything is odd, and for the last one of every archive, `corpus.sources.members` reads
+where anything is odd, and for the last one of every archive, `corpus.sources.archive.members` reads
 carefully, and hands back at the next healthy boundary. ARC is read carefully throughout:
 it is an archive's history, and FastWARC does not read it.
 
@@ -16,18 +16,18 @@ from collections.abc import Iterator
 
 from corpus import storage
 from corpus.errors import InputError
-from corpus.sources.dialects import ARC, WARC
-from corpus.sources.fast import Fast
-from corpus.sources.framed import LZ4_MAGIC, SKIPPABLE, ZSTD_MAGIC, framed
-from corpus.sources.gzip_members import (
+from corpus.sources.archive.dialects import ARC, WARC
+from corpus.sources.archive.fast import Fast
+from corpus.sources.archive.framed import LZ4_MAGIC, SKIPPABLE, ZSTD_MAGIC, framed
+from corpus.sources.archive.gzip_members import (
     GZIP_MAGIC,
     Archive,
     GivenUp,
     inflated_head,
     next_member,
 )
-from corpus.sources.members import Walk
-from corpus.sources.record import Damage, Record
+from corpus.sources.archive.members import Walk
+from corpus.sources.archive.record import Damage, Record
 
 _PROBE = 1 << 16
 _PATIENCE = 4  # careful records before FastWARC is trusted again; doubled when that was in vain
@@ -60,6 +60,8 @@ def _records(archive: Archive, limit: int) -> Iterator[Record | Damage]:
             yield from framed(archive, limit, head)
         elif WARC.start.match(inner):
             yield from _alternating(archive, limit, 0, gzipped=gzipped)
+        elif not gzipped and WARC.inside.search(head):
+            yield from _alternating(archive, limit, 0, gzipped=False)
         else:
             first = next_member(archive, 0, WARC.prefixes)
             if first is None:

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from corpus.sources.dialects import WARC
-from corpus.sources.gzip_members import GZIP_MAGIC, Archive, begins_record
-from corpus.sources.record import Record, declared_length
+from corpus.sources.archive.dialects import WARC
+from corpus.sources.archive.gzip_members import GZIP_MAGIC, Archive, begins_record
+from corpus.sources.archive.record import Record, declared_length
 
 _CHUNK = 1 << 20
 _VERIFIED = 4  # records at the start of which every offset is checked, then every 64th
