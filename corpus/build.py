@@ -6,6 +6,7 @@ folders stay beside them until `corpus clean`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,6 +80,10 @@ def build(
         CorpusError: A stage failed; what is finished stays.
     """
     stages = sections(recipe)
+    if until is not None and until not in STAGES:
+        raise RecipeError(
+            f"there is no stage {until!r}", where="--until", fix=f"Use one of {', '.join(stages)}"
+        )
     if until is not None and until not in stages:
         raise RecipeError(
             f"the recipe has no {until} section",
@@ -87,7 +92,10 @@ def build(
         )
     last = stages.index(until) if until else len(stages) - 1
     manifests: dict[str, Manifest] = {}
-    with storage.lock(output):
+    with storage.lock(output), contextlib.closing(progress):
+        for left in storage.list_folder(output):  # of a process that was killed
+            if left.startswith(storage.TEMPORARY_PREFIX):
+                storage.remove(storage.join(output, left))
         for stage in stages[: last + 1]:
             progress.begin()
             manifest = _run(stage, recipe, manifests, output, engine, progress)
@@ -147,8 +155,13 @@ def _record(recipe: Recipe, output: str, manifests: Mapping[str, Manifest]) -> N
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
     }
     path = storage.join(output, BUILD)
-    if not storage.exists(path) or storage.read_json(path) != value:
-        storage.write_json(path, value)
+    if storage.exists(path):
+        before = storage.read_json(path)
+        later = {s: f for s, f in before["stages"].items() if s not in manifests}
+        # A build that stops early takes nothing away from an earlier one that went on from here.
+        if before == {**value, "stages": {**value["stages"], **later}}:
+            return
+    storage.write_json(path, value)
 
 
 def read_build(output: str) -> Build:

@@ -199,8 +199,7 @@ def load(folder: str) -> LinearModel:
             features, or holds what cannot be a model. Nothing in it is executed.
     """
     path = storage.join(folder, _MODEL)
-    retrain = "Give a folder that a build made (classifier-*/classifier/quality), or train one in the recipe: "
-    retrain += "filter.classifier: {positives: [...], negatives: [...]}"
+    retrain = "Let a recipe train one: filter: {classifier: {positives: [...], negatives: [...]}}"
     if not storage.exists(path):
         raise InputError(
             "there is no classifier",

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import storage
-from corpus.build import BUILD, STAGES, Build
+from corpus.build import BUILD, STAGES, Build, read_build
 from corpus.errors import CorpusError
 from corpus.manifest import MANIFEST, read_manifest
 from corpus.tables import Block, Table, size
 
 # Stages between the recipe's, and the stage whose manifest names their folders as used.
 BETWEEN = {
+    "paths": "crawl",
     "links": "extract",
     "classifier": "filter",
     "score": "filter",
@@ -128,7 +129,8 @@ def remove(build: Build, chosen: Sequence[Folder], *, unfinished: bool) -> list[
         OutputError: A build is at work in the output folder.
     """
     with storage.lock(build.output):
-        may_go = {f.name for f in removable(folders(build), unfinished=unfinished)}
+        now = folders(read_build(build.output))
+        may_go = {folder.name for folder in removable(now, unfinished=unfinished)}
         gone = [folder for folder in chosen if folder.name in may_go]
         for folder in gone:
             path = storage.join(build.output, folder.name)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from corpus import verbs
 from corpus.errors import CorpusError, StageError
+from corpus.verbs import Config, Json, Output
 
 if TYPE_CHECKING:
     from corpus.trainer.metrics import Metrics
@@ -25,11 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[str, typer.Option("--config", "-c", help="The recipe.", metavar="FILE")]
-Output = Annotated[
-    str | None,
-    typer.Option("--output", "-o", help="Output folder; data/<name> by default.", metavar="DIR"),
-]
 EngineName = Annotated[str, typer.Option("--engine", help="ray or local.", metavar="NAME")]
 Workers = Annotated[
     int | None,
@@ -39,7 +36,6 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a key of the recipe.", metavar="KEY=VALUE"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 
 
 def _build(
@@ -184,6 +180,10 @@ def _step_line(step: Metrics) -> str:
         f"{step.tokens_per_second:,.0f} tokens/s, waited {step.data_wait * 1000:.1f} ms for data, "
         f"{left:.0f} s left"
     )
+
+
+for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
+    app.command(_verb.__name__)(_verb)
 
 
 def main() -> None:

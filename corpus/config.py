@@ -49,7 +49,7 @@ class CommonCrawl(Settings):
     snapshots: Annotated[tuple[str, ...], _ONE_OR_MORE, Field(min_length=1)]
     """Snapshot ids, such as `CC-MAIN-2026-47`."""
     files: Annotated[int, Field(ge=1)] | None = None
-    """WARC files to take of each snapshot, all by default; a seeded sample that larger ones add to."""
+    """WARC files of each snapshot, a seeded sample that larger numbers add to; all by default."""
     base_url: RecipePath = "https://data.commoncrawl.org/"
     """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
     limit_bytes: Annotated[int, Field(ge=100_000)] | None = None
@@ -86,7 +86,7 @@ class Stdlib(Settings):
     pages: Annotated[int, Field(ge=12, le=100_000)] = 800
     """Pages of the crawl."""
     quote: RecipePath | None = None
-    """A JSONL benchmark whose items (`text`) some pages of the crawl quote: something to cut out."""
+    """A JSONL benchmark (`text`) that some pages of the crawl quote, so that there is a cut."""
 
 
 def _as_paths(value: Any) -> Any:
@@ -155,7 +155,7 @@ class Extract(Settings):
     """How raw pages become text."""
 
     extractor: Literal["trafilatura", "resiliparse", "none"] = "trafilatura"
-    """`trafilatura` reads best, `resiliparse` is 15 times as fast, `none` takes plain text only."""
+    """`trafilatura` reads best, `resiliparse` is 15 times as fast, `none` takes all that shows."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds for one page before its worker is killed and the page dropped."""
     memory_bytes: Annotated[int, Field(ge=256 * 2**20)] = 2 * 2**30
@@ -167,7 +167,7 @@ class Extract(Settings):
     max_document_bytes: Annotated[int, Field(ge=1000)] = 2**29
     """Larger ready-made documents (a line of JSONL, a dump's page, a book) are dropped."""
     max_failures: Share = 0.5
-    """Largest share of a source's pages that may fail (damage, crash, timeout); more is an error."""
+    """Largest share of a source's pages that may fail: damage, crash, timeout; more is an error."""
 
 
 class ClassifierTraining(Settings):

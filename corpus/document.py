@@ -96,9 +96,6 @@ class DropReason(StrEnum):
     NAMESPACE = "namespace"  # a dump page that is not an article
     REDIRECT = "redirect"
     DISAMBIGUATION = "disambiguation"
-    # extract: WebText
-    NOT_LINKED = "not_linked"  # a page that no submission points to
-    LOW_KARMA = "low_karma"
     # filter
     LANGUAGE = "language"
     URL = "url"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -44,7 +46,8 @@ def visiting_order(
         length: Bytes of text; longer is better.
         ids: Identifiers; the smaller breaks a tie, and after it the order of the input.
     """
-    names = np.asarray(ids, dtype=np.bytes_) if len(ids) else np.empty(0, dtype="S1")
+    # Ranked as Arrow strings: identifiers may hold any character, and one may be much the longest.
+    names = pc.rank(pa.array(ids, pa.large_string()), tiebreaker="dense").to_numpy()
     order = np.lexsort((names, -length, -np.nan_to_num(score, nan=-1.0), priority))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +25,7 @@ R = TypeVar("R")
 # Lost workers (killed, out of memory) are tried again this often; an exception is not, because
 # the same input would raise it again.
 RETRIES = 3
+ANSWER_SECONDS = 10.0  # that the head of a cluster has to accept a connection
 
 
 class Engine(Protocol):
@@ -53,7 +57,9 @@ class LocalEngine:
             return
         # Spawned, not forked: kernels and Arrow have threads, which do not survive a fork.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(self.workers, max(len(tasks), 1)), mp_context=context)
+        pool = ProcessPoolExecutor(
+            min(self.workers, max(len(tasks), 1)), mp_context=context, initializer=_follow_parent
+        )
         pending: deque[Future[R | _Raised]] = deque()
         try:
             for task in tasks:
@@ -104,6 +110,7 @@ class RayEngine:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         try:
             if address:
+                _check_answers(address)
                 ray.init(address=address, **quiet)
             else:
                 # Only paths travel, so a small object store is enough (Ray's minimum is 75 MB).
@@ -165,6 +172,14 @@ class RayEngine:
             self._ray = None
 
 
+def _check_answers(address: str) -> None:
+    """Raise `OSError` when nobody listens there: Ray itself takes minutes to say so."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():  # not "auto"
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+            pass
+
+
 class _Raised:
     """An exception on its way home: Ray would wrap it and lose its class and its fields."""
 
@@ -193,6 +208,23 @@ def _guarded(function: Callable[[T], R], task: T) -> R | _Raised:
                 fix="This is a defect of the program; run with --engine local --workers 0 to debug",
             )
         )
+
+
+def _follow_parent() -> None:
+    """Make a worker of the pool end with its parent, even one that is killed.
+
+    It would wait for its next task for ever, or go on writing into a folder that another build has
+    locked by then. An interrupt from the keyboard ends it without a word: the parent has that.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def make_engine(kind: str, workers: int | None) -> Engine:

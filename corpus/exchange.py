@@ -19,7 +19,7 @@ from corpus.config import DedupScheme
 from corpus.duplicates import Duplicate, visit
 from corpus.parts import Part, batches, read_columns, write_table
 
-EXCHANGE = "exchange"
+EXCHANGE = ".exchange"  # with a dot, so that it cannot be the folder of a source
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What a stage made, from what, with which settings, and where every row went.
 
 A stage's folder is named `<stage>-<fingerprint>`; in it lie the output files of its shards and,
-when it is complete, `manifest.json`. Nothing in a manifest depends on the clock or on the machine, so
-equal builds have equal manifests.
+when it is complete, `manifest.json`. Nothing in a manifest depends on the clock or on the machine,
+so equal builds have equal manifests.
 """
 
 from __future__ import annotations

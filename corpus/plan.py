@@ -78,7 +78,14 @@ class SourcePlan:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage: "built", "changed" (the recipe has changed since) or "to build"; its line."""
+    """What is there of one stage.
+
+    Attributes:
+        stage: The stage.
+        state: "built"; "changed": the recipe has changed since; "to build": it is not there, or
+            comes after one that is not. One that then takes in what it took in is not run again.
+        detail: What came of it, or what has changed.
+    """
 
     stage: str
     state: str

@@ -28,6 +28,9 @@ class Progress(Protocol):
     def end(self, line: str) -> None:
         """The stage is complete; `line` says what came of it."""
 
+    def close(self) -> None:
+        """The build has ended, well or not."""
+
 
 class Silent:
     """Says nothing."""
@@ -43,6 +46,9 @@ class Silent:
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""
+
+    def close(self) -> None:
+        """See `Progress.close`."""
 
 
 class Lines:
@@ -91,6 +97,9 @@ class Lines:
         seconds = time.monotonic() - self._began
         print(f"{line} [{seconds:.1f} s]", file=self._out, flush=True)
 
+    def close(self) -> None:
+        """See `Progress.close`."""
+
 
 class Terminal:
     """A bar with share done, documents per second and time left."""
@@ -110,7 +119,7 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._stop()
+        self.close()
         self._stepped, self._rows = time.monotonic(), 0
         self._bar = Progress(
             TextColumn("{task.description:<14}"),
@@ -134,10 +143,11 @@ class Terminal:
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""
-        self._stop()
+        self.close()
         print(f"{line} [{time.monotonic() - self._began:.1f} s]", file=sys.stderr)
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """See `Progress.close`. Without it the terminal would stay without its cursor."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -7,6 +7,7 @@ stage does (after a change of the recipe that does not touch it): then its files
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from corpus import __version__, storage
 from corpus.engine import Engine
+from corpus.errors import InputError, IntegrityError
 from corpus.manifest import MANIFEST, Manifest, Output, Shard, fingerprint, read_manifest
 from corpus.manifest import shard_from_json as _shard
 from corpus.progress import Progress
 
-RECEIPTS = "receipts"
+RECEIPTS = ".receipts"  # with a dot, so that it cannot be the folder of a source
 
 
 class Task(Protocol):
@@ -102,6 +104,8 @@ class StageFolder(Generic[T]):
         """Return the stage's manifest if it is complete."""
         if not storage.exists(storage.join(self.path, MANIFEST)):
             return None
+        # A process that was killed right after it wrote the manifest has left them.
+        storage.remove(storage.join(self.path, RECEIPTS))
         return read_manifest(self.path)
 
     def run(
@@ -168,7 +172,10 @@ class StageFolder(Generic[T]):
         for name in storage.list_folder(self.output):
             folder = storage.join(self.output, name)
             if name.startswith(f"{self.stage}-") and folder != self.path:
-                found |= {shard.key: (folder, shard) for shard in shards_in(folder)}
+                # Nothing in it has to be used: one that cannot be read, such as that of a version
+                # with another layout, is left alone.
+                with contextlib.suppress(InputError, IntegrityError):
+                    found |= {shard.key: (folder, shard) for shard in shards_in(folder)}
         return found
 
     def _linked(self, task: T, elsewhere: Mapping[str, tuple[str, Shard]]) -> Shard | None:
@@ -190,6 +197,48 @@ class StageFolder(Generic[T]):
         shard = dataclasses.replace(old, name=task.name, source=task.source, outputs=tuple(outputs))
         storage.write_json(_receipt(task), dataclasses.asdict(shard))
         return shard
+
+
+def make(
+    output: str,
+    stage: str,
+    function: Callable[[T], Shard],
+    tasks: Sequence[T],
+    engine: Engine,
+    progress: Progress,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    versions: Mapping[str, str] | None = None,
+    uses: Sequence[Manifest] = (),
+) -> Manifest:
+    """Return the manifest of a stage or a step, made now unless it is there.
+
+    Args:
+        output: The build's output folder.
+        stage: Name of the stage or step.
+        function: What does a task.
+        tasks: One for each shard, in order.
+        engine: What runs them.
+        progress: Who is told.
+        settings: What the outputs depend on.
+        versions: Of libraries that shape the output.
+        uses: The steps that it is made of.
+    """
+    folder = StageFolder(
+        output, stage, settings=settings or {}, versions=versions or {}, tasks=tasks
+    )
+    manifest = folder.manifest()
+    if manifest is None:
+        manifest = folder.finish(folder.run(function, engine, progress), used(*uses))
+    return manifest
+
+
+def used(*steps: Manifest) -> dict[str, Any]:
+    """Return the entry of a summary that names the folders of the steps that a stage is made of.
+
+    `corpus clean` keeps what the current build uses.
+    """
+    return {"uses": sorted({storage.name(step.folder) for step in steps})}
 
 
 def _whole(folder: str, shard: Shard) -> bool:

@@ -6,6 +6,7 @@ made harmless first: an escape sequence in a title must not reach the terminal.
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from typing import TextIO
 # which can turn the direction of the whole line or hide in a URL. Cs cannot be written as UTF-8.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_NUMBER = re.compile(r"-?|[0-9][0-9,.]*(e[-+][0-9]+)?(%| [kMGTP]?B)?")
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def plain(table: Table) -> str:
 
 
 def _numeric(table: Table) -> list[bool]:
-    """Say which columns hold only numbers, counts, shares or sizes (and dashes for none)."""
+    """Say which columns hold only numbers, shares or sizes (and dashes for none)."""
     return [
-        bool(table.rows) and all(row[i][:1].isdigit() or row[i] in ("", "-") for row in table.rows)
+        bool(table.rows) and all(_NUMBER.fullmatch(row[i]) for row in table.rows)
         for i in range(len(table.head))
     ]
 

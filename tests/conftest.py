@@ -29,24 +29,27 @@ tokens: 40_000
 sources:
   essays: {weight: 1, documents: essays.jsonl}
   pages: {weight: 3, filter: true, documents: "pages-*.jsonl"}
+  mirrors: {documents: mirrors.jsonl}
 filter: {classifier: {positives: [essays], negatives: [pages], features: 4096}, alpha: 2}
 dedup: {preset: fineweb}
 decontaminate: {benchmarks: {quiz: quiz.jsonl}}
 tokenize: {vocabulary: gpt2}
 mix: {sequence_length: 32, validation: 0.1, max_epochs: 100}
 """
-WORDS = """river stone market garden winter letter engine corner mother signal copper window ladder
-harbour pencil thunder basket mirror valley lantern castle ribbon whistle meadow carpet blanket
-orchard needle saddle velvet candle hammer pepper feather bottle compass curtain journal
-""".split()
+WORDS = [
+    start + end
+    for start in ("ma", "ri", "lo", "te", "ka", "sil")
+    for end in ("ver", "ne", "dow", "lin", "ston", "ket", "ra")
+]
 QUESTION = " ".join(f"question{number}" for number in range(16))
 
 
 def write_inputs(folder: Path) -> None:
-    """Write a recipe and its inputs: two sources, with duplicates, quotes and broken lines.
+    """Write a recipe and its inputs: three sources, with duplicates, quotes and broken lines.
 
-    Among the pages are an exact and a near copy of the first essay, one URL that was captured
-    twice, pages that quote the benchmark, and a line that is not JSON.
+    The mirrors are an exact and a near copy of the first essay, and a copy of another. Among the
+    pages are one URL that was captured twice, some that quote the benchmark, a line that is not
+    JSON, and one without text.
     """
     generator = random.Random(1)
 
@@ -62,13 +65,17 @@ def write_inputs(folder: Path) -> None:
         {"url": f"https://pages.example/{n}", "title": f"Page {n}", "text": text(n, "buy")}
         for n in range(100)
     ]
-    pages[3]["text"] = essays[0]["text"]
-    pages[4]["text"] = essays[0]["text"] + " One sentence more."
     pages[5]["url"] = pages[6]["url"]
     pages[7]["title"] = "red \x1b[31malert"
     for n in range(10, 18):
         pages[n]["text"] = f"{pages[n]['text']} {QUESTION} {pages[n]['text'][::-1]}"
     essays[1]["text"] = f"{essays[1]['text']} {QUESTION} {essays[1]['text'][::-1]}"
+
+    copies = [essays[0]["text"], f"{essays[0]['text']} One sentence more.", essays[2]["text"]]
+    mirrors = [
+        {"url": f"https://mirror.example/{n}", "title": f"Mirror {n}", "text": copy}
+        for n, copy in enumerate(copies)
+    ]
 
     def write(name: str, rows: list[dict[str, str]], *more: str) -> None:
         lines = [json.dumps(row, ensure_ascii=False) for row in rows]
@@ -77,6 +84,7 @@ def write_inputs(folder: Path) -> None:
     write("essays.jsonl", essays)
     write("pages-0.jsonl", pages[:60], "this is not JSON", '{"url": "https://pages.example/none"}')
     write("pages-1.jsonl", pages[60:])
+    write("mirrors.jsonl", mirrors)
     write("quiz.jsonl", [{"question": QUESTION}])
     (folder / "mix.yaml").write_text(RECIPE)
 

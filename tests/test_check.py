@@ -154,7 +154,7 @@ def test_check_finds_a_row_that_the_stage_before_had_dropped(copied_build: Path)
 
 
 def test_check_finds_duplicates_of_a_document_that_was_not_kept(copied_build: Path) -> None:
-    paths = sorted(folder(copied_build, "dedup").glob("pages/*.parquet"))
+    paths = sorted(folder(copied_build, "dedup").glob("mirrors/*.parquet"))
     rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
     loser = next(row["id"] for row in rows if row["kept"] is False)
     path = next(p for p in paths if "near_duplicate" in pq.read_table(p)["reason"].to_pylist())
@@ -190,6 +190,20 @@ def test_check_finds_an_index_that_does_not_fit(copied_build: Path) -> None:
     [problem] = run(copied_build).problems
     assert problem.where == str(path)
     assert "do not agree" in problem.what
+
+
+def test_check_finds_a_documents_table_with_another_last_length(copied_build: Path) -> None:
+    path = next(folder(copied_build, "tokenize").glob("essays/*0000.documents.parquet"))
+
+    def lengthen(table: pa.Table) -> pa.Table:
+        lengths = table["length"].to_pylist()
+        lengths[-1] += 1
+        index = table.schema.get_field_index("length")
+        return table.set_column(index, table.schema.field("length"), pa.array(lengths))
+
+    rewrite(path, lengthen)
+    whats = [problem.what for problem in run(copied_build).problems]
+    assert any("other ranges than its index" in what for what in whats)
 
 
 def test_check_finds_a_kept_document_without_tokens(copied_build: Path) -> None:

@@ -61,10 +61,17 @@ def test_inspect_with_a_reason_alone_finds_the_stage_that_dropped_for_it(made: B
     assert {row.source for row in inspection.rows} == {"pages"}
 
 
+def test_inspect_with_a_reason_shows_no_other(made: Build) -> None:
+    rows = look(made, stage="dedup", dropped=True, reason="near_duplicate").rows
+    assert [row.url for row in rows] == ["https://mirror.example/1"]
+    rows = look(made, stage="extract", dropped=True, reason="malformed").rows
+    assert [row.reason for row in rows] == ["malformed"]
+
+
 def test_inspect_dropped_by_dedup_names_the_keeper(made: Build) -> None:
     rows = look(made, stage="dedup", dropped=True).rows
     exact = next(row for row in rows if row.reason == "exact_duplicate")
-    assert exact.url == "https://pages.example/3"
+    assert exact.url == "https://mirror.example/0"
     assert exact.columns["duplicate_source"] == "essays"
     assert exact.columns["jaccard"] == 1.0
     assert 0 < exact.columns["score"] < 1
@@ -144,10 +151,14 @@ def test_clusters_largest_has_the_essay_and_both_copies(made: Build) -> None:
     assert largest.dropped == 2
     members = [(m.url, m.reason) for m in largest.members]
     assert members == [
-        ("https://pages.example/3", "exact_duplicate"),
-        ("https://pages.example/4", "near_duplicate"),
+        ("https://mirror.example/0", "exact_duplicate"),
+        ("https://mirror.example/1", "near_duplicate"),
     ]
     assert 0.9 < (largest.members[1].jaccard or 0) < 1
+    sizes = [cluster.dropped for cluster in clustering.largest]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) > 1
+    assert clusters.clustering(made, source=None, number=1).largest == (largest,)
 
 
 def test_clusters_of_one_source_are_those_whose_keeper_is_in_it(made: Build) -> None:

@@ -3,9 +3,9 @@
 Common Crawl answers with 503 when its bucket is overloaded and with 403 when an address asks too
 much; connections break inside files of a gigabyte; error pages come under status 200. `fetch`
 resumes by ranges (If-Range, RFC 9110), repeats with exponential backoff and full jitter, shares one
-rate limit and one circuit breaker with everybody on the machine (`corpus.fetching.politeness`), checks
-length and gzip members, and gives the file its name when it is whole. The bytes depend on the
-server's file alone, never on the faults on the way.
+rate limit and one circuit breaker with everybody on the machine (`corpus.fetching.politeness`),
+checks length and gzip members, and gives the file its name when it is whole. The bytes depend on
+the server's file alone, never on the faults on the way.
 
 With `corpus.fetching.partial` this is the one place beside `corpus.storage` that opens local files.
 """
@@ -40,7 +40,7 @@ class Fetched:
         sha256: Hexadecimal SHA-256 of the target.
         etag: The server's ETag, or its Last-Modified without one; None without both.
         requests: Requests made, failed ones counted; 0 when all bytes were there already.
-        faults: How often what went wrong: the kinds of `corpus.fetching.transport.Fault`, `changed` (the
+        faults: How often what went wrong: the kinds of `transport.Fault`, `changed` (the
             server has another file by now), `restarted` (it has no ranges), `corrupt` (a copy
             whose gzip members do not decode), `damaged_at_source` (they do not on the server
             either, so the file was taken as it is).

@@ -5,8 +5,8 @@ validator (ETag) and length. Bytes are written without a buffer of this process,
 loses none that were received. When a file is taken up again its bytes are read once more, for the
 digest and the check of its gzip members; nothing that was written by a killed process is trusted.
 
-Together with `corpus.fetching.fetch` this is the exception to the rule that only `corpus.storage` opens
-files: a partial file is appended to, cut and renamed, and it is always local.
+Together with `corpus.fetching.fetch` this is the exception to the rule that only `corpus.storage`
+opens files: a partial file is appended to, cut and renamed, and it is always local.
 """
 
 from __future__ import annotations

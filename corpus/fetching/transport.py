@@ -2,7 +2,8 @@
 
 A transport asks once and says what came: the bytes from some offset on (`Answer`), or a `Fault`
 that may pass, or an error that will not. It waits for nothing and repeats nothing: that is the
-business of `corpus.fetching.fetch`. HTTP is in `corpus.fetching.http_range`; object storage and local disks are here.
+business of `corpus.fetching.fetch`. HTTP is in `corpus.fetching.http_range`; object storage and
+local disks are here.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ _WIKIPEDIA = frozenset({"wikipedia.org"})
 # A submission's text is at most 40,000 characters and its JSON about 200 kB with crossposts.
 _MAX_LINE_BYTES = 8 << 20
 # Submissions that are gathered before they are summed into the table.
-_BATCH = 1 << 19
+_BATCH = 1 << 16
 
 
 def links(
@@ -78,9 +78,9 @@ def links(
 
     Scores are summed exactly over the submissions of an address, a missing score counts 0, and
     submissions marked `over_18` are left out of the sum. The result does not depend on the order
-    of files or lines. Memory: about 150 bytes for each distinct address that is none of
-    `self_post`, `media` and `malformed` (twice that while partial sums are joined), and one batch
-    of 524,288 submissions.
+    of files or lines. Memory grows with the distinct addresses that are none of `self_post`,
+    `media` and `malformed`: 1.3 kB each at the peak and 0.2 kB in the result (measured: a million
+    addresses of 75 characters, 1.3 GB); not with the submissions.
 
     Args:
         paths: Local path or URL, and stable name, of each dump: JSON lines, plain or compressed.
@@ -281,14 +281,16 @@ def _with_fates(
     parts = [LINKS_SCHEMA.empty_table()]
     if merged is not None:
         merged = merged.sort_by("url")
-        hosts = [urls.host_of(url.as_py()) or "" for url in merged["original"]]
-        by_host = {host: _host_fate(host, blocked) for host in set(hosts)}
+        by_host = pa.array(
+            (_host_fate(urls.host_of(url.as_py()) or "", blocked) for url in merged["original"]),
+            pa.string(),
+        )
         by_karma = pc.if_else(
             pc.equal(merged["sfw"], 0),
             OVER_18,
             pc.if_else(pc.greater_equal(merged["karma"], min_karma), LINKED, LOW_KARMA),
         )
-        fates = pc.coalesce(pa.array([by_host[host] for host in hosts], pa.string()), by_karma)
+        fates = pc.coalesce(by_host, by_karma)
         parts.append(merged.drop_columns("sfw").append_column("fate", fates).cast(LINKS_SCHEMA))
     rows = [
         {"url": None, "original": None, "karma": 0, "submissions": number, "fate": fate}

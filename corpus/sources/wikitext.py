@@ -65,7 +65,7 @@ _SPACES = re.compile(r"[ \t\u00a0\u2002-\u200a\u202f\u205f\u3000]++")
 _EMPTY_BRACKETS = re.compile(r" ?[(（][ ,;:、，；]*+[)）]")
 _OPENING = re.compile(r"([(（])[ ,;]++")
 _LOOSE = re.compile(r" (?=[,.)）])")
-_MARKS = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?ref\b", re.IGNORECASE)
+_MARKS = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?ref(?:erences)?", re.IGNORECASE)
 
 # Templates that stand for words of the sentence: number of the argument that is shown.
 _SHOWN_ARGUMENT = {

@@ -18,7 +18,7 @@ from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder, describe_output
+from corpus.stage_folder import describe_output, make
 
 STAGE = "crawl"
 # After a 403 the whole run waits so long, then longer, and gives up after the last: Common Crawl's
@@ -61,13 +61,15 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
         FetchError: A download failed for good.
     """
     tasks: list[CrawlTask] = []
+    steps: list[Manifest] = []
     for name, source in recipe.sources.items():
         kind = getattr(source, source.kind)
         if isinstance(kind, Stdlib):
             tasks.append(_make_task(name, kind, recipe))
             continue
         if isinstance(kind, CommonCrawl):
-            paths = _snapshot_files(name, kind, recipe, output, engine, progress)
+            paths, lists = _snapshot_files(name, kind, recipe, output, engine, progress)
+            steps += lists
             files = [(path, "input", kind.limit_bytes) for path in paths]
         else:
             files = [(path, role, None) for path, role in _listed(name, source)]
@@ -75,11 +77,7 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
             _file_task(name, index, path, role, limit, source, recipe.crawl)
             for index, (path, role, limit) in enumerate(files)
         ]
-    folder = StageFolder(output, STAGE, settings={}, versions={}, tasks=tasks)
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(crawl_shard, engine, progress))
-    return manifest
+    return make(output, STAGE, crawl_shard, tasks, engine, progress, uses=steps)
 
 
 def _make_task(name: str, make: Stdlib, recipe: Recipe) -> CrawlTask:
@@ -126,17 +124,17 @@ def _snapshot_files(
     output: str,
     engine: Engine,
     progress: Progress,
-) -> list[str]:
-    """Return the addresses of the chosen WARC files; the lists of all are fetched once."""
+) -> tuple[list[str], list[Manifest]]:
+    """Return the addresses of the chosen WARC files, and the lists, which are fetched once."""
     from corpus.sources import commoncrawl
+
+    lists: list[Manifest] = []
 
     def fetch_list(url: str) -> bytes:
         key = fingerprint("paths", url)
         task = CrawlTask("list", name, key, 1, recipe.crawl, path=url, fetched=True)
-        folder = StageFolder(output, "paths", settings={}, versions={}, tasks=[task])
-        manifest = folder.manifest()
-        if manifest is None:
-            manifest = folder.finish(folder.run(crawl_shard, engine, progress))
+        manifest = make(output, "paths", crawl_shard, [task], engine, progress)
+        lists.append(manifest)
         return storage.read_bytes(manifest.path(manifest.shards[0].outputs[0]))
 
     chosen: list[str] = []
@@ -146,7 +144,7 @@ def _snapshot_files(
         )
         sample = commoncrawl.choose(paths, files=kind.files, seed=recipe.seed)
         chosen += [commoncrawl.address(kind.base_url, path) for path in sample]
-    return chosen
+    return chosen, lists
 
 
 def _listed(name: str, source: Source) -> list[tuple[str, str]]:

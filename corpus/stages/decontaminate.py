@@ -7,57 +7,25 @@ before cutting: three folders, `benchmarks` (the grams), `collisions` (where the
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.parquet as pq
 
-from corpus import storage
-from corpus.config import FILE_NAMES, Decontaminate, Recipe
+from corpus import collisions
+from corpus.config import Decontaminate, Recipe
 from corpus.document import CUTS, DECONTAMINATE_SCHEMA
 from corpus.engine import Engine
-from corpus.errors import InputError
-from corpus.manifest import Counts, Manifest, Shard, fingerprint
-from corpus.parts import Part, batches, kept_rows, parts, read_columns, write_table, write_verdict
+from corpus.manifest import Manifest, Shard, fingerprint
+from corpus.parts import Part, batches, kept_rows, parts, read_columns, write_verdict
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder, describe_output
-from corpus.text import contamination, cuts
-from corpus.text.contamination import BenchmarkGrams, Hits
+from corpus.stage_folder import StageFolder, used
+from corpus.text import cuts
+from corpus.text.contamination import Hits
 
 STAGE = "decontaminate"
 VERSION = 1
-COLLISIONS = ("row", "start", "end", "gram")
-
-
-@dataclass(frozen=True)
-class BenchmarksTask:
-    """Benchmarks by name: files and fields."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    benchmarks: tuple[tuple[str, tuple[str, ...], tuple[str, ...] | None], ...]
-    ngram: int
-    folder: str = ""
-
-
-@dataclass(frozen=True)
-class CollisionsTask:
-    """One part to search for grams."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    part: Part
-    grams: str
-    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,10 +65,12 @@ def run(
         InputError: A benchmark file cannot be read, or a pattern matches none.
     """
     found = parts(extract, last)
-    grams_path, grams_digest, facts = _benchmarks(settings, output, engine, progress)
-    collided = _collisions(found, grams_path, grams_digest, output, engine, progress)
+    benchmarks = collisions.benchmarks(settings, output, engine, progress)
+    grams = benchmarks.shards[0].outputs[0]
+    grams_path, grams_digest = benchmarks.path(grams), grams.sha256
+    collided = collisions.collisions(found, grams_path, grams_digest, output, engine, progress)
     paths = [collided.path(shard.outputs[0]) for shard in collided.shards]
-    common, own = _common_grams(paths, settings.max_documents)
+    common, own = collisions.common_grams(paths, settings.max_documents)
     rules = settings.model_dump(mode="json", exclude={"benchmarks", "max_documents"})
     tasks: list[DecontaminateTask] = []
     for part, shard, path, present in zip(found, collided.shards, paths, own, strict=True):
@@ -124,156 +94,17 @@ def run(
     manifest = folder.manifest()
     if manifest is None:
         shards = folder.run(decontaminate_shard, engine, progress)
-        manifest = folder.finish(shards, {**facts, "grams_ignored": len(common)})
+        summary = {**benchmarks.shards[0].details, "grams_ignored": len(common)}
+        manifest = folder.finish(shards, {**summary, **used(benchmarks, collided)})
     return manifest
-
-
-def _benchmarks(
-    settings: Decontaminate, output: str, engine: Engine, progress: Progress
-) -> tuple[str, str, Mapping[str, object]]:
-    """Return path and digest of the benchmarks' grams, and how many items were too short."""
-    named: list[tuple[str, tuple[str, ...], tuple[str, ...] | None]] = []
-    for name, benchmark in settings.benchmarks.items():
-        matches = [path for pattern in benchmark.paths for path in storage.find(pattern)]
-        files = tuple(dict.fromkeys(matches))
-        if not files:
-            raise InputError(
-                "no benchmark file matches",
-                where=", ".join(benchmark.paths),
-                fix=f"Check decontaminate.benchmarks.{name} (relative paths are relative to the "
-                "recipe)",
-            )
-        if name == FILE_NAMES:
-            stems = [storage.name(path).split(".", 1)[0] for path in files]
-            for stem in dict.fromkeys(stems):
-                own = tuple(p for p, s in zip(files, stems, strict=True) if s == stem)
-                named.append((stem, own, benchmark.fields))
-        else:
-            named.append((name, files, benchmark.fields))
-    digests = [
-        (name, [storage.digest(path)[1] for path in files], fields) for name, files, fields in named
-    ]
-    key = fingerprint("benchmarks", VERSION, digests, settings.ngram)
-    task = BenchmarksTask("grams", "benchmarks", key, 1, tuple(named), settings.ngram)
-    stored = {"ngram": settings.ngram}
-    folder = StageFolder(output, "benchmarks", settings=stored, versions={}, tasks=[task])
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(benchmarks_shard, engine, progress))
-    made = manifest.shards[0]
-    return manifest.path(made.outputs[0]), made.outputs[0].sha256, made.details
-
-
-def benchmarks_shard(task: BenchmarksTask) -> Shard:
-    """Collect the grams of all benchmarks."""
-    from corpus.sources import benchmarks
-
-    texts = {
-        name: [text for path in files for text in benchmarks.read(path, fields=fields)]
-        for name, files, fields in task.benchmarks
-    }
-    grams = contamination.benchmark_grams(texts, ngram=task.ngram)
-    details = {
-        "items": dict(zip(grams.names, grams.items.tolist(), strict=True)),
-        "too_short": dict(zip(grams.names, grams.too_short.tolist(), strict=True)),
-        "grams": len(grams),
-    }
-    path = f"{task.source}/{task.name}.parquet"
-    members = pa.LargeListArray.from_arrays(grams.offsets, pa.array(grams.members))
-    table = pa.table({"hash": pa.array(grams.hashes), "benchmarks": members})
-    facts = {"ngram": task.ngram, "names": grams.names, **details}
-    table = table.replace_schema_metadata({"benchmarks": json.dumps(facts)})
-    with storage.publish(storage.join(task.folder, path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    output = describe_output(task.folder, path, "grams", len(grams))
-    return Shard(task.name, task.source, task.key, (output,), Counts(), {}, details)
-
-
-def read_grams(path: str) -> BenchmarkGrams:
-    """Return the grams that `benchmarks_shard` wrote."""
-    table = read_columns(path, ["hash", "benchmarks"]).combine_chunks()
-    facts = json.loads(table.schema.metadata[b"benchmarks"])
-    chunks = table["benchmarks"].chunks
-    members = chunks[0] if chunks else pa.array([], pa.large_list(pa.int64()))
-    names = tuple(facts["names"])
-    return BenchmarkGrams(
-        ngram=facts["ngram"],
-        hashes=table["hash"].to_numpy(),
-        names=names,
-        offsets=np.asarray(members.offsets, dtype=np.int64),
-        members=np.asarray(members.values, dtype=np.int64),
-        items=np.array([facts["items"][name] for name in names], dtype=np.int64),
-        too_short=np.array([facts["too_short"][name] for name in names], dtype=np.int64),
-    )
-
-
-def _collisions(
-    found: Sequence[Part],
-    grams: str,
-    digest: str,
-    output: str,
-    engine: Engine,
-    progress: Progress,
-) -> Manifest:
-    tasks = [
-        CollisionsTask(
-            name=part.name,
-            source=part.source,
-            key=fingerprint("collisions", VERSION, digest, part.sha256, part.verdict_sha256),
-            weight=part.bytes + 1,
-            part=part,
-            grams=grams,
-        )
-        for part in found
-    ]
-    folder = StageFolder(output, "collisions", settings={"grams": digest}, versions={}, tasks=tasks)
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(collisions_shard, engine, progress))
-    return manifest
-
-
-def collisions_shard(task: CollisionsTask) -> Shard:
-    """List every occurrence of a gram in the documents of one part that are still in."""
-    grams, kept = read_grams(task.grams), kept_rows(task.part)
-    tables: list[pa.Table] = []
-    for start, batch in batches(task.part, ["text"]):
-        rows = np.flatnonzero(kept[start : start + len(batch)])
-        hits = contamination.find(batch.column("text").take(pa.array(rows)), grams)
-        columns = (rows[hits.rows] + start, hits.starts, hits.ends, hits.grams)
-        tables.append(pa.table([pa.array(c, pa.int64()) for c in columns], list(COLLISIONS)))
-    schema = pa.schema([(name, pa.int64()) for name in COLLISIONS])
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
-    path = f"{task.source}/{task.name}.parquet"
-    output = write_table(task.folder, path, table, "collisions")
-    number = int(kept.sum())
-    measures = {"collisions": table.num_rows}
-    return Shard(task.name, task.source, task.key, (output,), Counts(number, number), measures)
-
-
-def _common_grams(
-    paths: Sequence[str], most: int
-) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
-    """Return the grams in more than `most` documents, and the grams of each part."""
-    own: list[npt.NDArray[np.int64]] = []
-    totals: dict[int, int] = {}
-    for path in paths:
-        table = read_columns(path, ["row", "gram"])
-        pairs = np.unique(np.stack([table["row"].to_numpy(), table["gram"].to_numpy()]), axis=1)
-        grams, counts = np.unique(pairs[1], return_counts=True)
-        own.append(grams)
-        for gram, count in zip(grams.tolist(), counts.tolist(), strict=True):
-            totals[gram] = totals.get(gram, 0) + count
-    common = sorted(gram for gram, count in totals.items() if count > most)
-    return np.array(common, dtype=np.int64), own
 
 
 def decontaminate_shard(task: DecontaminateTask) -> Shard:
     """Write the verdict of one part."""
     part, settings = task.part, task.settings
-    table = read_columns(task.collisions, list(COLLISIONS))
-    hits = Hits(*(table[name].to_numpy() for name in COLLISIONS))
-    kept, grams = kept_rows(part), read_grams(task.grams)
+    table = read_columns(task.collisions, list(collisions.COLUMNS))
+    hits = Hits(*(table[name].to_numpy() for name in collisions.COLUMNS))
+    kept, grams = kept_rows(part), collisions.read_grams(task.grams)
     ignored = np.zeros(len(grams), dtype=np.bool_)
     ignored[list(task.ignored)] = True
     verdicts: list[pa.Table] = []

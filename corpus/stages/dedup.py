@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus import duplicates, exchange, storage
+from corpus import duplicates, exchange, signatures, storage
 from corpus.config import Dedup, DedupScheme, Recipe
 from corpus.document import DEDUP_SCHEMA, DropReason
 from corpus.engine import Engine
 from corpus.errors import BoundError
-from corpus.manifest import Counts, Manifest, Shard, add_counts, fingerprint
-from corpus.parts import Part, batches, kept_rows, parts, read_columns, write_table, write_verdict
+from corpus.manifest import Manifest, Shard, add_counts, fingerprint
+from corpus.parts import Part, kept_rows, parts, read_columns, write_table, write_verdict
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder
+from corpus.signatures import Signed, matrix, read_signed
+from corpus.stage_folder import StageFolder, used
 
 STAGE = "dedup"
 VERSION = 1
@@ -36,20 +37,6 @@ CANDIDATES = 50_000
 FEW_DOCUMENTS = 20  # a source with fewer may lose any share
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SignaturesTask:
-    """One part to sign."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    part: Part
-    scheme: DedupScheme
-    seed: int
-    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,27 +49,6 @@ class DedupTask:
     weight: int
     part: Part
     folder: str = ""
-
-
-@dataclass(frozen=True)
-class Signed:
-    """The signatures of all documents that reached the stage, numbered from 0.
-
-    Attributes:
-        ids: Identifiers.
-        part: Index of each document's part.
-        row: Its row there.
-        exact: 128-bit keys of the texts, shape (n, 2).
-        length: Bytes of text.
-        rank: Visiting order.
-    """
-
-    ids: list[str]
-    part: Ints
-    row: Ints
-    exact: npt.NDArray[np.uint64]
-    length: Ints
-    rank: Ints
 
 
 def run(
@@ -101,7 +67,7 @@ def run(
     """
     scheme = settings.scheme()
     found = parts(extract, last)
-    signatures = _sign(found, scheme, recipe.seed, output, engine, progress)
+    signed = signatures.sign(found, scheme, recipe.seed, output, engine, progress)
     # A verdict depends on every document of the build: that is what dedup is.
     depends = [(part.source, part.name, part.sha256, part.verdict_sha256) for part in found]
     key = fingerprint(STAGE, VERSION, scheme, recipe.seed, list(recipe.sources), depends)
@@ -113,100 +79,17 @@ def run(
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
     if manifest is None:
-        summary = _find(found, signatures, list(recipe.sources), scheme, folder.path, engine)
+        summary = _find(found, signed, list(recipe.sources), scheme, folder.path, engine)
         shards = folder.run(dedup_shard, engine, progress)
         _check_losses(recipe, settings, shards, folder.path)
         storage.remove(storage.join(folder.path, exchange.EXCHANGE))
-        manifest = folder.finish(shards, summary)
+        manifest = folder.finish(shards, {**summary, **used(signed)})
     return manifest
-
-
-def _sign(
-    found: Sequence[Part],
-    scheme: DedupScheme,
-    seed: int,
-    output: str,
-    engine: Engine,
-    progress: Progress,
-) -> Manifest:
-    values = scheme.model_dump(mode="json", exclude={"threshold"})
-    tasks = [
-        SignaturesTask(
-            name=part.name,
-            source=part.source,
-            key=fingerprint("signatures", VERSION, values, seed, part.sha256, part.verdict_sha256),
-            weight=part.rows + 1,
-            part=part,
-            scheme=scheme,
-            seed=seed,
-        )
-        for part in found
-    ]
-    stored = {"version": VERSION, "seed": seed, **values}
-    folder = StageFolder(output, "signatures", settings=stored, versions={}, tasks=tasks)
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(signatures_shard, engine, progress))
-    return manifest
-
-
-def signatures_shard(task: SignaturesTask) -> Shard:
-    """Write exact key, length and band keys of the documents of one part that are still in."""
-    from corpus.text import minhash, ngrams
-
-    part, scheme = task.part, task.scheme
-    kept = kept_rows(part)
-    empty = pa.list_(pa.uint64(), scheme.bands)
-    columns: list[pa.RecordBatch] = []
-    for start, batch in batches(part, ["text"]):
-        rows = np.flatnonzero(kept[start : start + len(batch)])
-        texts = batch.column("text").take(pa.array(rows))
-        signatures = minhash.signatures(
-            texts,
-            permutations=scheme.bands * scheme.rows,
-            shingle=scheme.shingle,
-            words=scheme.words,
-            seed=task.seed,
-        )
-        keys = minhash.band_keys(signatures, bands=scheme.bands, rows=scheme.rows)
-        exact = minhash.exact_keys(texts)
-        _, offsets = ngrams.text_buffers(texts)
-        shingles = np.diff(
-            ngrams.shingle_sets(texts, shingle=scheme.shingle, words=scheme.words)[0]
-        )
-        columns.append(
-            pa.record_batch(
-                {
-                    "row": pa.array(rows + start, pa.int64()),
-                    "length": pa.array(np.diff(offsets), pa.int64()),
-                    "shingles": pa.array(shingles, pa.int64()),
-                    "exact": pa.FixedSizeListArray.from_arrays(pa.array(exact.ravel()), 2),
-                    "bands": pa.FixedSizeListArray.from_arrays(
-                        pa.array(keys.ravel()), scheme.bands
-                    ),
-                }
-            )
-        )
-    schema = pa.schema(
-        {
-            "row": pa.int64(),
-            "length": pa.int64(),
-            "shingles": pa.int64(),
-            "exact": pa.list_(pa.uint64(), 2),
-            "bands": empty,
-        }
-    )
-    table = pa.Table.from_batches([c.cast(schema) for c in columns], schema)
-    path = f"{task.source}/{task.name}.parquet"
-    output = write_table(task.folder, path, table, "signatures")
-    return Shard(
-        task.name, task.source, task.key, (output,), Counts(table.num_rows, table.num_rows)
-    )
 
 
 def _find(
     found: Sequence[Part],
-    signatures: Manifest,
+    manifest: Manifest,
     sources: list[str],
     scheme: DedupScheme,
     folder: str,
@@ -214,8 +97,8 @@ def _find(
 ) -> dict[str, int]:
     """Find the duplicates and list the drops of each part in the exchange; return the figures."""
     storage.remove(storage.join(folder, exchange.EXCHANGE))
-    paths = [signatures.path(shard.outputs[0]) for shard in signatures.shards]
-    signed = _read_signed(found, paths, sources)
+    paths = [manifest.path(shard.outputs[0]) for shard in manifest.shards]
+    signed = read_signed(found, paths, sources)
     exact = duplicates.exact_duplicates(signed.exact, signed.length, signed.rank)
     component = _components(paths, signed, exact == np.arange(len(exact)), scheme.bands)
     members = np.flatnonzero(component >= 0)
@@ -254,46 +137,13 @@ def _find(
     }
 
 
-def _read_signed(found: Sequence[Part], paths: Sequence[str], sources: list[str]) -> Signed:
-    ids: list[str] = []
-    scores: list[npt.NDArray[np.float64]] = []
-    tables: list[pa.Table] = []
-    for part, path in zip(found, paths, strict=True):
-        table = read_columns(path, ["row", "length", "exact"])
-        tables.append(table)
-        ids += read_columns(part.documents, ["id"])["id"].take(table["row"]).to_pylist()
-        score = np.full(part.rows, np.nan)
-        if part.verdict is not None:
-            columns = read_columns(part.verdict, ["score"])
-            score = columns["score"].to_numpy(zero_copy_only=False).astype(np.float64)
-        scores.append(score[table["row"].to_numpy()])
-    counts = [table.num_rows for table in tables]
-    part_index = np.repeat(np.arange(len(found)), counts)
-    whole = pa.concat_tables(tables)
-    length = whole["length"].to_numpy()
-    priority = np.array([sources.index(part.source) for part in found], dtype=np.int64)
-    return Signed(
-        ids=ids,
-        part=part_index,
-        row=whole["row"].to_numpy(),
-        exact=_matrix(whole["exact"], 2),
-        length=length,
-        rank=duplicates.visiting_order(priority[part_index], np.concatenate(scores), length, ids),
-    )
-
-
-def _matrix(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint64]:
-    values = [np.asarray(chunk.flatten(), dtype=np.uint64) for chunk in column.chunks]
-    return np.concatenate(values or [np.empty(0, np.uint64)]).reshape(-1, width)
-
-
 def _components(
     paths: Sequence[str], signed: Signed, single: npt.NDArray[np.bool_], bands: int
 ) -> Ints:
     """Return each document's component, or -1 for one that shares no band with another."""
     tables = [read_columns(path, ["shingles", "bands"]) for path in paths]
     whole = pa.concat_tables(tables)
-    keys = _matrix(whole["bands"], bands)
+    keys = matrix(whole["bands"], bands)
     # A document without a single shingle has the same signature as all others of its kind.
     eligible = np.flatnonzero(single & (whole["shingles"].to_numpy() > 0))
     lefts, rights = [], []

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
-from corpus.config import Extract, Recipe, Source
+from corpus.config import Extract, Recipe, Source, WebText
 from corpus.document import Document, Drop, DropReason, Page
 from corpus.document_writer import DocumentWriter
 from corpus.engine import Engine
@@ -23,7 +23,7 @@ from corpus.errors import BoundError
 from corpus.manifest import Counts, Manifest, Shard, add_counts, fingerprint
 from corpus.parts import read_columns
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder, describe_output
+from corpus.stage_folder import StageFolder, describe_output, make, used
 
 STAGE = "extract"
 VERSION = 1  # of what this stage writes; raise it when the same input gives other rows
@@ -50,7 +50,6 @@ _READERS = {
     "documents": "documents",
 }
 _MADE = {"crawl": "warc", "wikipedia": "wikipedia", "webtext": "documents", "books": "books"}
-_LIBRARIES = {"warc": ["lxml"], "webtext": ["lxml"], "wikipedia": ["mwparserfromhell"]}
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,14 @@ def run(
         BoundError: More of a source's rows failed than `extract.max_failures` allows.
     """
     tasks: list[ExtractTask] = []
+    steps: list[Manifest] = []
     for name, source in recipe.sources.items():
-        links = _links(name, source, crawl, output, engine, progress)
+        links = ("", "")
+        if source.webtext is not None:
+            manifest = _links(name, source.webtext, crawl, output, engine, progress)
+            table = manifest.shards[0].output("links")
+            links = (manifest.path(table), table.sha256)
+            steps.append(manifest)
         tasks += _tasks(name, source, recipe.extract, crawl, links)
     folder = StageFolder(
         output,
@@ -113,19 +118,20 @@ def run(
         versions=_versions(recipe.extract, {task.reader for task in tasks}),
         tasks=tasks,
     )
-    manifest = folder.manifest()
-    if manifest is None:
+    complete = folder.manifest()
+    if complete is None:
         shards = folder.run(extract_shard, engine, progress)
         _check_failures(recipe, shards, folder.path)
-        manifest = folder.finish(shards)
-    return manifest
+        complete = folder.finish(shards, used(*steps))
+    return complete
 
 
 def _versions(settings: Extract, readers: set[str]) -> dict[str, str]:
     """Return the versions of the libraries that shape what is written."""
-    names = {"pycld2"} | {name for reader in readers for name in _LIBRARIES.get(reader, [])}
+    names = {"pycld2"}
     if readers & {"warc", "webtext"}:
-        names.add("trafilatura" if settings.extractor == "trafilatura" else "resiliparse")
+        trafilatura = settings.extractor == "trafilatura"
+        names |= {"trafilatura", "lxml"} if trafilatura else {"resiliparse"}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
 
 
@@ -160,13 +166,11 @@ def _tasks(
 
 
 def _links(
-    name: str, source: Source, crawl: Manifest, output: str, engine: Engine, progress: Progress
-) -> tuple[str, str]:
-    """Return path and digest of the linked pages of a WebText source; ("", "") for others."""
-    if source.webtext is None:
-        return "", ""
+    name: str, webtext: WebText, crawl: Manifest, output: str, engine: Engine, progress: Progress
+) -> Manifest:
+    """Find the pages that the submissions of a WebText source link to."""
     files = [(shard, file) for shard in crawl.of(name) for file in shard.all("submissions")]
-    rules = (source.webtext.min_karma, source.webtext.blocked_domains)
+    rules = (webtext.min_karma, webtext.blocked_domains)
     key = fingerprint("links", VERSION, [file.sha256 for _, file in files], rules)
     task = LinksTask(
         name="links",
@@ -180,12 +184,7 @@ def _links(
         min_karma=rules[0],
         blocked_domains=rules[1],
     )
-    folder = StageFolder(output, "links", settings={}, versions={}, tasks=[task])
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(links_shard, engine, progress))
-    table = manifest.shards[0].output("links")
-    return manifest.path(table), table.sha256
+    return make(output, "links", links_shard, [task], engine, progress)
 
 
 def links_shard(task: LinksTask) -> Shard:

@@ -21,7 +21,7 @@ from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, parts, read_columns
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder, describe_output
+from corpus.stage_folder import describe_output, make
 
 STAGE = "tokenize"
 VERSION = 1
@@ -85,11 +85,7 @@ def run(
         for part in parts(extract, last)
     ]
     stored = {"version": VERSION, "vocabulary": digest, "validation": validation}
-    folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
-    manifest = folder.manifest()
-    if manifest is None:
-        manifest = folder.finish(folder.run(tokenize_shard, engine, progress))
-    return manifest
+    return make(output, STAGE, tokenize_shard, tasks, engine, progress, settings=stored)
 
 
 def tokenize_shard(task: TokenizeTask) -> Shard:

@@ -1,8 +1,9 @@
 """The careful reader of WARC and ARC archives: slow, and hard to put off.
 
-`corpus.sources.archive.records` comes here from the place where FastWARC met something wrong, and goes back
-at the next healthy boundary. Each gzip member is inflated for itself, so that a corrupt member,
-bytes between members or a `Content-Length` that lies costs the record it is about and no other.
+`corpus.sources.archive.records` comes here from the place where FastWARC met something wrong, and
+goes back at the next healthy boundary. Each gzip member is inflated for itself, so that a corrupt
+member, bytes between members or a `Content-Length` that lies costs the record it is about and no
+other.
 
 In: an `Archive` and the offset to begin at. Out: `Record` and `Damage`, in the order of the file.
 Memory is bounded by `limit`, the work by the archive's budget.

@@ -1,0 +1,231 @@
+"""The quality classifier and its scores, in folders of their own beside the stage `filter`.
+
+In: documents. Out: `classifier-<fingerprint>` when the recipe trains one, and `score-<fingerprint>`
+with a score for each document. Neither depends on alpha.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from corpus import storage
+from corpus.config import ClassifierTraining, Filter, Recipe
+from corpus.engine import Engine
+from corpus.errors import InputError
+from corpus.manifest import Counts, Manifest, Shard, fingerprint
+from corpus.parts import Part, batches, read_columns, write_table
+from corpus.progress import Progress
+from corpus.stage_folder import describe_output, make
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """The documents of both classes."""
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    positives: tuple[Part, ...]
+    negatives: tuple[Part, ...]
+    settings: ClassifierTraining
+    seed: int
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """One part to score with one classifier."""
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    part: Part
+    classifier: str
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a build.
+
+    Attributes:
+        paths: For each source and part, path and digest of its scores; empty without a classifier.
+        alpha: The Pareto exponent, fitted if the recipe says so.
+        steps: The folder of the scores, if there is one.
+    """
+
+    paths: Mapping[tuple[str, str], tuple[str, str]]
+    alpha: float
+    steps: tuple[Manifest, ...]
+
+
+def scores(
+    recipe: Recipe,
+    settings: Filter,
+    found: Sequence[Part],
+    output: str,
+    engine: Engine,
+    progress: Progress,
+) -> Scores:
+    """Score every part, by a classifier that is trained now if the recipe says so."""
+    alpha = 0.0 if settings.alpha == "fit" else settings.alpha
+    if settings.classifier is None:
+        return Scores({}, alpha, ())
+    trained: list[Manifest] = []
+    if isinstance(settings.classifier, ClassifierTraining):
+        trained.append(_train(recipe, settings.classifier, found, output, engine, progress))
+        path = storage.join(trained[0].folder, "classifier", "quality")
+    else:
+        path = settings.classifier
+    digest = storage.digest(storage.join(path, "model.npz"))[1]
+    tasks = [
+        ScoreTask(
+            name=part.name,
+            source=part.source,
+            key=fingerprint("score", VERSION, part.sha256, digest),
+            weight=part.rows + 1,
+            part=part,
+            classifier=path,
+        )
+        for part in found
+    ]
+    stored = {"model": digest}
+    manifest = make(
+        output, "score", score_shard, tasks, engine, progress, settings=stored, uses=trained
+    )
+    if settings.alpha == "fit" and isinstance(settings.classifier, ClassifierTraining):
+        from corpus import classifier_alpha
+
+        reference = _of(manifest, settings.classifier.positives)
+        crawl = _of(manifest, [n for n, source in recipe.sources.items() if source.filter])
+        alpha = classifier_alpha.fit_alpha(reference, crawl)
+    outputs = {(s.source, s.name): s.output("scores") for s in manifest.shards}
+    paths = {k: (manifest.path(o), o.sha256) for k, o in outputs.items()}
+    return Scores(paths, alpha, (manifest,))
+
+
+def _of(manifest: Manifest, sources: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    columns = [
+        read_columns(manifest.path(shard.output("scores")), ["score"])["score"].to_numpy()
+        for source in sources
+        for shard in manifest.of(source)
+    ]
+    return np.concatenate(columns) if columns else np.empty(0)
+
+
+def _train(
+    recipe: Recipe,
+    settings: ClassifierTraining,
+    found: Sequence[Part],
+    output: str,
+    engine: Engine,
+    progress: Progress,
+) -> Manifest:
+    """Train a classifier on this build's documents."""
+    positives = tuple(part for part in found if part.source in settings.positives)
+    negatives = tuple(part for part in found if part.source in settings.negatives)
+    digests = [[part.sha256 for part in side] for side in (positives, negatives)]
+    values = settings.model_dump(mode="json")
+    versions = {"scikit-learn": importlib.metadata.version("scikit-learn")}
+    task = TrainTask(
+        name="quality",
+        source="classifier",
+        key=fingerprint("classifier", VERSION, digests, values, recipe.seed, versions),
+        weight=1,
+        positives=positives,
+        negatives=negatives,
+        settings=settings,
+        seed=recipe.seed,
+    )
+    return make(
+        output,
+        "classifier",
+        train_shard,
+        [task],
+        engine,
+        progress,
+        settings=values,
+        versions=versions,
+    )
+
+
+def train_shard(task: TrainTask) -> Shard:
+    """Fit the classifier on a seeded sample of both classes."""
+    from corpus import classifier
+    from corpus.text.quality import Features
+
+    settings = task.settings
+    both = (task.positives, task.negatives)
+    sides = [_sample(side, settings.documents, task.seed) for side in both]
+    for side, names in zip(sides, (settings.positives, settings.negatives), strict=True):
+        if sum(map(len, side)) < 10:
+            raise InputError(
+                f"there are only {sum(map(len, side))} documents to train the classifier on",
+                where=f"filter.classifier ({', '.join(names)})",
+                fix="Name more sources, or a trained classifier's folder",
+            )
+    model, metrics = classifier.fit(
+        sides[0],
+        sides[1],
+        features=Features(settings.features, settings.ngrams, settings.norm),
+        seed=task.seed,
+        inverse_regularisation=settings.inverse_regularisation,
+        truncate_characters=settings.truncate_characters,
+        held_out=settings.held_out,
+    )
+    path = f"{task.source}/{task.name}"
+    classifier.save(model, storage.join(task.folder, path), metrics)
+    outputs = tuple(
+        describe_output(task.folder, f"{path}/{name}", "classifier")
+        for name in ("metrics.json", "model.npz")
+    )
+    return Shard(task.name, task.source, task.key, outputs, Counts())
+
+
+def _sample(side: Sequence[Part], most: int, seed: int) -> list[pa.Array]:
+    """Return the texts of the documents with the smallest draws, in the order of the input."""
+    from corpus.text import quality
+
+    draws = [
+        quality.draws(read_columns(part.documents, ["id"])["id"].combine_chunks(), seed=seed)
+        for part in side
+    ]
+    everything = np.concatenate(draws) if draws else np.empty(0)
+    bound = np.inf if len(everything) <= most else np.partition(everything, most)[most]
+    texts: list[pa.Array] = []
+    for part, part_draws in zip(side, draws, strict=True):
+        for row, batch in batches(part, ["text"]):
+            chosen = part_draws[row : row + len(batch)] < bound
+            texts.append(batch.column("text").filter(pa.array(chosen)))
+    return texts
+
+
+def score_shard(task: ScoreTask) -> Shard:
+    """Score every document of one part."""
+    from corpus import classifier
+    from corpus.text import quality
+
+    model = classifier.load(task.classifier)
+    ids: list[pa.Array] = []
+    scores: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
+    for _, batch in batches(task.part, ["id", "text"]):
+        ids.append(batch.column("id"))
+        scores.append(quality.scores(batch.column("text"), model))
+    table = pa.table(
+        {
+            "id": pa.chunked_array(ids, pa.string()),
+            "score": pa.array(np.concatenate(scores) if scores else np.empty(0), pa.float64()),
+        }
+    )
+    output = write_table(task.folder, f"{task.source}/{task.name}.parquet", table, "scores")
+    rows = table.num_rows
+    return Shard(task.name, task.source, task.key, (output,), Counts(rows, rows))

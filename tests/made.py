@@ -1,0 +1,83 @@
+"""What tests of stages share: small inputs, a recipe around them, and readers of what was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from corpus import build
+from corpus.config import Recipe
+from corpus.engine import Engine, LocalEngine
+from corpus.manifest import Manifest, Shard
+from corpus.progress import Silent
+
+ENGINE = LocalEngine(0)
+
+
+class Recording(Silent):
+    """Counts the shards that each step makes, and those that it takes over."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, int] = {}
+        self.reused: dict[str, int] = {}
+
+    def start(self, stage: str, *, total: int, reused: int, shards: int) -> None:
+        self._stage = stage
+        self.made[stage] = 0
+        self.reused[stage] = reused
+
+    def advance(self, shard: Shard, weight: int) -> None:
+        self.made[self._stage] += 1
+
+
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return path
+
+
+def make_recipe(sources: Mapping[str, Any], **sections: Any) -> Recipe:
+    """Return a recipe; a source may be just a path or a list of rows for `make`."""
+    given = {
+        name: source if isinstance(source, dict) else {"documents": str(source)}
+        for name, source in sources.items()
+    }
+    return Recipe.model_validate({"name": "test", "seed": 11, "sources": given, **sections})
+
+
+def run(
+    recipe: Recipe,
+    output: Path | str,
+    until: str | None = None,
+    engine: Engine = ENGINE,
+    progress: Silent | None = None,
+) -> build.Build:
+    return build.build(recipe, str(output), engine, progress or Silent(), until)
+
+
+def rows(manifest: Manifest, role: str, source: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows of all Parquet files of a role, in order."""
+    found: list[dict[str, Any]] = []
+    for shard in manifest.shards:
+        if source in (None, shard.source):
+            for output in shard.all(role):
+                found += pq.read_table(manifest.path(output)).to_pylist()
+    return found
+
+
+def by_id(manifest: Manifest, role: str = "verdict") -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in rows(manifest, role)}
+
+
+def digests(folder: Path, *, ignored: Sequence[str] = ("build.lock",)) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ignored
+    }
