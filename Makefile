@@ -13,7 +13,7 @@ STAGES := crawl extract filter dedup decontaminate tokenize mix
 SOURCES := corpus tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install $(STAGES) build plan train test check lint format docs clean
+.PHONY: help install $(STAGES) build plan train test check lint format docs bench clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z$$()A-Z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: .venv/installed-dev ## Format the code and mend what can be mended
 
 docs: .venv/installed-dev ## Generate the reference pages
 	$(BIN)/python docs/generate.py
+
+bench: .venv/installed-dev ## Measure the kernels against their reference libraries
+	$(BIN)/python benchmarks/kernels.py
 
 clean: ## Remove the virtual environment and what was built in data/
 	rm -rf .venv data

@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Literal, TextIO
 
 # Characters that a terminal obeys instead of showing: controls (Cc), and the marks of category Cf,
 # which can turn the direction of the whole line or hide in a URL. Cs cannot be written as UTF-8.
@@ -95,13 +95,15 @@ def _numeric(table: Table) -> list[bool]:
 
 
 def _ruled(table: Table, out: TextIO) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    ruled = RichTable()
-    for name, is_right in zip(table.head, _numeric(table), strict=True):
-        ruled.add_column(name, justify="right" if is_right else "left", overflow="fold")
+    ruled = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, (name, is_right) in enumerate(zip(table.head, _numeric(table), strict=True)):
+        justify: Literal["left", "right"] = "right" if is_right else "left"
+        ruled.add_column(name, justify=justify, overflow="fold", no_wrap=not number)
     for row in table.rows:
         ruled.add_row(*(Text(cell) for cell in row))  # Text: brackets in a title are no markup
     Console(file=out).print(ruled)

@@ -69,7 +69,8 @@ def write_inputs(folder: Path) -> None:
     pages[7]["title"] = "red \x1b[31malert"
     for n in range(10, 18):
         pages[n]["text"] = f"{pages[n]['text']} {QUESTION} {pages[n]['text'][::-1]}"
-    essays[1]["text"] = f"{essays[1]['text']} {QUESTION} {essays[1]['text'][::-1]}"
+    for n in (1, 30):
+        essays[n]["text"] = f"{essays[n]['text']} {QUESTION} {essays[n]['text'][::-1]}"
 
     copies = [essays[0]["text"], f"{essays[0]['text']} One sentence more.", essays[2]["text"]]
     mirrors = [

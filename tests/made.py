@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,3 +83,34 @@ def digests(folder: Path, *, ignored: Sequence[str] = ("build.lock",)) -> dict[s
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in ignored
     }
+
+
+# Common words, so that a text of them is known for English.
+WORDS = re.findall(
+    r"\w+",
+    """
+    the of and to in a is was he for it with as his on be at by had not are but from or have an they
+    which one you were her all she there would their we him been has when who will more no if out so
+    said what up its about into than them can only other new some could time these two may then do
+    first any my now such like our over man me even most made after also did many before must back
+    through years where much your way well down should because each just those people mister how too
+    little state good very make world still own see men work long get here between both life being
+    under never day same another know while last might us great old year
+    """,
+)
+
+
+def text(seed: int | str, words: int = 80) -> str:
+    """Return a text of common words in an order of its own."""
+    generator = random.Random(f"text {seed}")
+    return " ".join(generator.choice(WORDS) for _ in range(words))
+
+
+def changed(original: str, seed: int, words: int) -> str:
+    """Return a text with so many of its words, in a row in the middle, changed; not a longer one."""
+    generator = random.Random(f"changed {seed}")
+    given = original.split()
+    start = generator.randrange(5, len(given) - words - 5)
+    for i in range(start, start + words):
+        given[i] = "".join(generator.choice("bcdfghjklmnpqrstvwxz") for _ in given[i])
+    return " ".join(given)

@@ -42,7 +42,7 @@ def test_show_on_a_terminal_rules_the_table_and_obeys_no_markup() -> None:
     out = Terminal()
     tables.show([TABLE], out)
     assert "[red]x[/red]" in out.getvalue()
-    assert "┃" in out.getvalue()
+    assert "──" in out.getvalue()
 
 
 @given(st.text())
