@@ -14,7 +14,7 @@ from typing import Any
 from corpus import storage
 from corpus.config import Recipe
 from corpus.engine import Engine
-from corpus.errors import InputError, RecipeError
+from corpus.errors import InputError, IntegrityError, RecipeError
 from corpus.manifest import Counts, Manifest, read_manifest
 from corpus.progress import Progress
 
@@ -157,10 +157,12 @@ def _record(recipe: Recipe, output: str, manifests: Mapping[str, Manifest]) -> N
     path = storage.join(output, BUILD)
     if storage.exists(path):
         before = storage.read_json(path)
-        later = {s: f for s, f in before["stages"].items() if s not in manifests}
-        # A build that stops early takes nothing away from an earlier one that went on from here.
-        if before == {**value, "stages": {**value["stages"], **later}}:
-            return
+        stages = before.get("stages") if isinstance(before, dict) else None
+        if isinstance(stages, dict):
+            later = {s: f for s, f in stages.items() if s not in manifests}
+            # A build that stops early takes nothing away from one that went on from here.
+            if before == {**value, "stages": {**value["stages"], **later}}:
+                return
     storage.write_json(path, value)
 
 
@@ -169,17 +171,23 @@ def read_build(output: str) -> Build:
 
     Raises:
         InputError: There is none.
+        IntegrityError: It is damaged.
     """
     path = storage.join(output, BUILD)
     if not storage.exists(path):
         raise InputError(
             "there is no build here", where=output, fix="Run corpus build --config with the recipe"
         )
-    stages = storage.read_json(path)["stages"]
-    return Build(
-        output,
-        {stage: read_manifest(storage.join(output, name)) for stage, name in stages.items()},
-    )
+    value = storage.read_json(path)
+    if not (isinstance(value, dict) and isinstance(value.get("stages"), dict)):
+        raise IntegrityError(
+            "this is not the list of a build's stages",
+            where=path,
+            fix="Delete it and run the build again, which takes up what is there",
+        )
+    stages = value["stages"]  # in the order of the alphabet: it is JSON with sorted keys
+    folders = {s: storage.join(output, stages[s]) for s in STAGES if s in stages}
+    return Build(output, {stage: read_manifest(folder) for stage, folder in folders.items()})
 
 
 def describe(manifest: Manifest) -> str:

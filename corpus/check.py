@@ -154,7 +154,7 @@ def _told(into: int, kept: int, dropped: Mapping[str, int]) -> str:
 
 
 def _parquet_rows(path: str) -> int:
-    with storage.open_input(path) as file:
+    with storage.open_arrow(path) as file:
         try:
             return int(pq.ParquetFile(file).metadata.num_rows)
         except (pa.ArrowInvalid, OSError) as error:

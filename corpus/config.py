@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from corpus import storage
-from corpus.errors import RecipeError
 from corpus.settings import Settings, load_settings
 
 
@@ -470,18 +469,5 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: It cannot be read, or anything in it is wrong; all problems at once.
     """
-    folder = (path.rsplit("/", 1)[0] or "/") if "/" in path else "."
+    folder = path.rsplit("/", 1)[0] if storage.is_remote(path) else storage.absolute_folder(path)
     return load_settings(Recipe, path, overrides, context={"folder": folder})
-
-
-def require(value: Any, key: str) -> Any:
-    """Return a section that a verb needs.
-
-    Raises:
-        RecipeError: The recipe leaves it out.
-    """
-    if value is None:
-        raise RecipeError(
-            f"the recipe has no {key} section", where=key, fix=f"Add `{key}: {{}}` to the recipe"
-        )
-    return value

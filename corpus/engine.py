@@ -13,7 +13,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
@@ -45,30 +45,37 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Runs tasks in this process (`workers=0`, for debuggers) or in a pool of processes."""
+    """Runs tasks in this process (`workers=0`, for debuggers) or in a pool of processes.
+
+    The processes start as they are needed and stay until `close`: to import what a stage needs, and
+    to load its kernels, takes seconds.
+    """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         """See `Engine.map`."""
         if self.workers == 0:
             yield from map(function, tasks)
             return
-        # Spawned, not forked: kernels and Arrow have threads, which do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(
-            min(self.workers, max(len(tasks), 1)), mp_context=context, initializer=_follow_parent
-        )
+        if self._pool is None:
+            # Spawned, not forked: kernels and Arrow have threads, which do not survive a fork.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=context, initializer=_follow_parent
+            )
         pending: deque[Future[R | _Raised]] = deque()
         try:
             for task in tasks:
-                pending.append(pool.submit(_guarded, function, task))
+                pending.append(self._pool.submit(_guarded, function, task))
                 if len(pending) > 2 * self.workers:
                     yield _returned(pending.popleft().result())
             while pending:
                 yield _returned(pending.popleft().result())
         except BrokenProcessPool as error:
+            self.close()
             raise StageError(
                 f"a worker process died in {function.__name__}",
                 why="It was killed, or the machine ran out of memory",
@@ -76,10 +83,15 @@ class LocalEngine:
                 "memory",
             ) from error
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for future in pending:
+                future.cancel()
+            wait(pending)  # those that run already: nothing is written after an error is raised
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
 
 class RayEngine:

@@ -212,7 +212,7 @@ def read_manifest(folder: str) -> Manifest:
             "the manifest is damaged",
             where=path,
             why=f"{type(error).__name__}: {error}",
-            fix="Delete this file and run the build again: finished shards are kept",
+            fix="Delete the folder that it lies in and run the build again",
         ) from error
 
 

@@ -91,7 +91,7 @@ def read_columns(path: str, columns: Sequence[str]) -> pa.Table:
     Raises:
         IntegrityError: It is damaged.
     """
-    with storage.open_input(path) as file:
+    with storage.open_arrow(path) as file:
         try:
             return pq.read_table(file, columns=list(columns))
         except (pa.ArrowInvalid, OSError) as error:
@@ -124,7 +124,7 @@ def batches(part: Part, columns: Sequence[str]) -> Iterator[tuple[int, pa.Record
         IntegrityError: The file is damaged, or has other rows than the manifest says.
     """
     row = 0
-    with storage.open_input(part.documents) as file:
+    with storage.open_arrow(part.documents) as file:
         try:
             for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=list(columns)):
                 yield row, batch

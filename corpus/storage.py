@@ -115,6 +115,11 @@ def name(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 
+def absolute_folder(path: str) -> str:
+    """Return the absolute path of the folder that a local file lies in."""
+    return str(Path(_local(path)).absolute().parent)
+
+
 def open_input(path: str) -> BinaryIO:
     """Open a file for reading bytes.
 
@@ -125,6 +130,27 @@ def open_input(path: str) -> BinaryIO:
         if is_remote(path):
             return cast(BinaryIO, _filesystem(path).open(path, "rb"))
         return Path(_local(path)).open("rb")
+
+
+def open_arrow(path: str) -> Any:
+    """Open a file for Arrow's readers, which read ahead in threads of their own.
+
+    A local file is handed over whole: a thread that still called back into Python when the
+    interpreter ends would abort the process.
+
+    Returns:
+        pyarrow.NativeFile, a context manager.
+
+    Raises:
+        InputError: It is missing or cannot be read.
+    """
+    import pyarrow as pa
+
+    file = open_input(path)
+    if is_remote(path):
+        return pa.PythonFile(file, "r")
+    file.close()  # that it can be opened is known now, and said in our words if not
+    return pa.OSFile(_local(path), "rb")
 
 
 def read_bytes(path: str) -> bytes:

@@ -83,7 +83,7 @@ def take_rows(path: str, rows: Sequence[int], columns: Sequence[str] | None = No
     ascending = wanted[order]
     tables: list[pa.Table] = []
     first = 0
-    with storage.open_input(path) as file:
+    with storage.open_arrow(path) as file:
         try:
             parquet = pq.ParquetFile(file)
             for group in range(parquet.num_row_groups):
@@ -113,7 +113,7 @@ def read_cuts(part: Part) -> pa.ChunkedArray | None:
     """Return what is cut out of each document of a part, or None when nothing is cut at all."""
     if part.verdict is None:
         return None
-    with storage.open_input(part.verdict) as file:
+    with storage.open_arrow(part.verdict) as file:
         try:
             names = pq.ParquetFile(file).schema_arrow.names
         except (pa.ArrowInvalid, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import random
@@ -38,8 +39,11 @@ class Recording(Silent):
 
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write rows, unless they are there: the time of a file counts for `crawl`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if not path.exists() or path.read_text() != content:
+        path.write_text(content)
     return path
 
 
@@ -107,10 +111,38 @@ def text(seed: int | str, words: int = 80) -> str:
 
 
 def changed(original: str, seed: int, words: int) -> str:
-    """Return a text with so many of its words, in a row in the middle, changed; not a longer one."""
+    """Return a text of the same length with so many words, in a row in the middle, changed."""
     generator = random.Random(f"changed {seed}")
     given = original.split()
     start = generator.randrange(5, len(given) - words - 5)
     for i in range(start, start + words):
         given[i] = "".join(generator.choice("bcdfghjklmnpqrstvwxz") for _ in given[i])
     return " ".join(given)
+
+
+def page(number: int) -> bytes:
+    """Return an article of a few paragraphs in HTML."""
+    paragraphs = "".join(f"<p>{text(f'{number} {i}', 60).capitalize()}.</p>" for i in range(3))
+    head = f"<html><head><title>Page {number}</title></head>"
+    return f"{head}<body><article>{paragraphs}</article></body></html>".encode()
+
+
+def warc(pages: list[tuple[bytes, str, str]]) -> bytes:
+    """Return a WARC of pages: body, status, content type. A gzip member each, as crawls have it."""
+    members = []
+    for number, (body, status, kind) in enumerate(pages):
+        payload = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\r\n".encode() + body
+        head = (
+            "WARC/1.0\r\nWARC-Type: response\r\nWARC-Date: 2026-11-23T01:02:03Z\r\n"
+            f"WARC-Record-ID: <urn:uuid:00000000-0000-0000-0000-{number:012d}>\r\n"
+            f"WARC-Target-URI: https://site{number}.example/\r\n"
+            "Content-Type: application/http; msgtype=response\r\n"
+            f"Content-Length: {len(payload)}\r\n\r\n"
+        )
+        members.append(gzip.compress(head.encode() + payload + b"\r\n\r\n", mtime=0))
+    return b"".join(members)
+
+
+def html(count: int) -> list[tuple[bytes, str, str]]:
+    """Return good pages for `warc`."""
+    return [(page(number), "200 OK", "text/html; charset=utf-8") for number in range(count)]

@@ -361,7 +361,7 @@ def test_load_of_another_or_impossible_model_is_refused(
     with pytest.raises(InputError, match=message) as caught:
         classifier.load(str(tmp_path))
     assert str(tmp_path / "model.npz") in str(caught.value)
-    assert "corpus classifier train" in str(caught.value)
+    assert "filter: {classifier: {positives" in str(caught.value)
 
 
 def test_load_from_an_empty_or_missing_folder_says_what_is_missing(tmp_path: Path) -> None:

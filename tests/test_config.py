@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from corpus.config import DEDUP_PRESETS, Dedup, Recipe, Stdlib, load_recipe, require
+from corpus.config import DEDUP_PRESETS, Dedup, Recipe, Stdlib, load_recipe
 from corpus.errors import RecipeError
 from corpus.settings import Settings, parse_yaml
 
@@ -266,12 +266,6 @@ def test_dedup_key_beside_a_preset_changes_that_key_alone() -> None:
 def test_order_of_the_sources_is_that_of_the_file(tmp_path: Path) -> None:
     sources = {name: {"documents": "a.jsonl"} for name in ("zebra", "ant", "mole")}
     assert list(load(tmp_path, sources=sources).sources) == ["zebra", "ant", "mole"]
-
-
-def test_section_that_a_verb_needs_is_asked_for_by_name() -> None:
-    assert require(1, "mix") == 1
-    with pytest.raises(RecipeError, match="the recipe has no mix section"):
-        require(None, "mix")
 
 
 def models(model: type[Settings]) -> set[type[Settings]]:

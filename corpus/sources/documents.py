@@ -124,7 +124,7 @@ def _json_lines(
 def _parquet(
     path: str, name: str, columns: Mapping[str, str], max_document_bytes: int
 ) -> Iterator[Document | Drop]:
-    with storage.open_input(path) as handle:
+    with storage.open_arrow(path) as handle:
         try:
             file = pq.ParquetFile(handle)
         except (pa.ArrowException, OSError) as error:

@@ -131,7 +131,9 @@ def _snapshot_files(
     lists: list[Manifest] = []
 
     def fetch_list(url: str) -> bytes:
-        key = fingerprint("paths", url)
+        # A published list never changes; that of a local mirror may.
+        stamp = "" if storage.is_remote(url) else storage.stamp(url)
+        key = fingerprint("paths", url, stamp)
         task = CrawlTask("list", name, key, 1, recipe.crawl, path=url, fetched=True)
         manifest = make(output, "paths", crawl_shard, [task], engine, progress)
         lists.append(manifest)
@@ -143,7 +145,7 @@ def _snapshot_files(
             snapshot, base_url=kind.base_url, kind="warc", fetch_bytes=fetch_list
         )
         sample = commoncrawl.choose(paths, files=kind.files, seed=recipe.seed)
-        chosen += [commoncrawl.address(kind.base_url, path) for path in sample]
+        chosen += [_whole_path(commoncrawl.address(kind.base_url, path)) for path in sample]
     return chosen, lists
 
 
@@ -173,8 +175,13 @@ def _expand(name: str, patterns: tuple[str, ...]) -> list[str]:
                 fix=f"Check sources.{name} in the recipe (relative paths are relative to it)",
             )
         for match in matches:
-            found[match if storage.is_remote(match) else str(Path(match).absolute())] = None
+            found[_whole_path(match)] = None
     return list(found)
+
+
+def _whole_path(path: str) -> str:
+    """Return a URL as it is, and a local path from the root on: relative ones are the stage's."""
+    return path if storage.is_remote(path) else str(Path(path.removeprefix("file://")).absolute())
 
 
 def crawl_shard(task: CrawlTask) -> Shard:

@@ -84,6 +84,8 @@ def run(
         _check_losses(recipe, settings, shards, folder.path)
         storage.remove(storage.join(folder.path, exchange.EXCHANGE))
         manifest = folder.finish(shards, {**summary, **used(signed)})
+    # The bound is not part of the fingerprint: it may be stricter now than when this was built.
+    _check_losses(recipe, settings, manifest.shards, folder.path)
     return manifest
 
 
@@ -103,7 +105,8 @@ def _find(
     component = _components(paths, signed, exact == np.arange(len(exact)), scheme.bands)
     members = np.flatnonzero(component >= 0)
     labels = np.unique(component[members])
-    buckets = max(1, -(-len(members) // CANDIDATES))
+    # No more buckets than components: a single one may hold most of the candidates.
+    buckets = max(1, min(-(-len(members) // CANDIDATES), len(labels)))
     if len(members):
         for index, part in enumerate(found):
             own = members[signed.part[members] == index]

@@ -20,7 +20,7 @@ from corpus.document import Document, Drop, DropReason, Page
 from corpus.document_writer import DocumentWriter
 from corpus.engine import Engine
 from corpus.errors import BoundError
-from corpus.manifest import Counts, Manifest, Shard, add_counts, fingerprint
+from corpus.manifest import Counts, Manifest, Output, Shard, add_counts, fingerprint
 from corpus.parts import read_columns
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, describe_output, make, used
@@ -146,7 +146,7 @@ def _tasks(
     tasks: list[ExtractTask] = []
     for shard in crawl.of(name):
         for file in shard.all("input"):
-            file_name = storage.name(file.path).removeprefix(f"{shard.name}-")
+            file_name = _file_name(shard, file)
             depends = (VERSION, name, reader, file_name, file.sha256, fields, links[1], what)
             tasks.append(
                 ExtractTask(
@@ -165,6 +165,17 @@ def _tasks(
     return tasks
 
 
+def _file_name(shard: Shard, file: Output) -> str:
+    """Return the stable name of a file, part of the documents' identifiers.
+
+    What was fetched or made has the name of its shard before its own. A file that is read where it
+    lies may begin with the name of a shard too, and not by our doing.
+    """
+    name = storage.name(file.path)
+    ours = file.path.startswith(f"{shard.source}/{shard.name}-")
+    return name.removeprefix(f"{shard.name}-") if ours else name
+
+
 def _links(
     name: str, webtext: WebText, crawl: Manifest, output: str, engine: Engine, progress: Progress
 ) -> Manifest:
@@ -177,10 +188,7 @@ def _links(
         source=name,
         key=key,
         weight=sum(file.bytes for _, file in files) + 1,
-        paths=tuple(
-            (crawl.path(file), storage.name(file.path).removeprefix(f"{shard.name}-"))
-            for shard, file in files
-        ),
+        paths=tuple((crawl.path(file), _file_name(shard, file)) for shard, file in files),
         min_karma=rules[0],
         blocked_domains=rules[1],
     )

@@ -15,6 +15,7 @@ from corpus import scoring, storage
 from corpus.config import Filter, Recipe
 from corpus.document import FILTER_SCHEMA, DropReason
 from corpus.engine import Engine
+from corpus.errors import InputError
 from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part, parts, read_columns, write_verdict
 from corpus.progress import Progress
@@ -60,12 +61,13 @@ def run(
     """Score every document and decide about those of the filtered sources.
 
     Raises:
-        InputError: The classifier cannot be read, or has nothing to learn from.
+        InputError: The classifier or a list of URLs cannot be read, or the classifier has nothing
+            to learn from.
     """
     found = parts(extract, None)
     scores = scoring.scores(recipe, settings, found, output, engine, progress)
     alpha = scores.alpha
-    urls = tuple(path for pattern in settings.urls or () for path in storage.find(pattern))
+    urls = tuple(path for pattern in settings.urls or () for path in _found(pattern))
     rules = settings.model_dump(mode="json", exclude={"classifier", "alpha", "urls"})
     lists = [storage.digest(path)[1] for path in urls]
     tasks: list[FilterTask] = []
@@ -101,6 +103,17 @@ def run(
         settings=stored,
         uses=scores.steps,
     )
+
+
+def _found(pattern: str) -> list[str]:
+    paths = storage.find(pattern)
+    if not paths:
+        raise InputError(
+            "there is no such list of URLs",
+            where=pattern,
+            fix="Check filter.urls in the recipe (relative paths are relative to it)",
+        )
+    return paths
 
 
 def filter_shard(task: FilterTask) -> Shard:

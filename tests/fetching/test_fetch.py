@@ -22,8 +22,8 @@ import pytest
 
 from corpus.errors import FetchError, InputError, OutputError
 from corpus.fetching.fetch import Fetched, fetch
-from corpus.fetching.members import MemberScanner
 from corpus.fetching.http_range import _retry_after
+from corpus.fetching.members import MemberScanner
 from corpus.fetching.politeness import Politeness
 from corpus.fetching.transport import is_error_page
 from tests.server import SLOW_DOWN, Server, Trouble

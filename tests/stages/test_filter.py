@@ -1,0 +1,247 @@
+"""filter: who may be dropped, by what, and by which draw."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from corpus import classifier, storage
+from corpus.build import Build
+from corpus.errors import InputError
+from corpus.manifest import Counts
+from corpus.text import quality
+from tests.made import Recording, by_id, make_recipe, rows, run, text, write_jsonl
+
+GERMAN = "Der Hund lief über die Straße und bellte, weil er die Katze gesehen hatte. " * 4
+
+
+def spam(seed: int) -> str:
+    """Return a text that a classifier tells from `text`."""
+    return " ".join(f"{word} buy" for word in text(f"spam {seed}", 40).split())
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return a curated source and a crawl of good pages, bad pages and pages in between."""
+    folder = tmp_path_factory.mktemp("sources")
+    curated = [{"id": f"c{i}", "text": text(f"curated {i}")} for i in range(60)]
+    crawl = []
+    for i in range(240):
+        kind = "gmb"[i % 3]
+        body = {"g": text(f"good {i}"), "b": spam(i), "m": f"{text(i, 60)} {spam(i)[:60]}"}[kind]
+        crawl.append({"id": f"{kind}{i}", "url": f"https://{kind}.example/{i}", "text": body})
+    return {
+        "curated": str(write_jsonl(folder / "curated.jsonl", curated)),
+        "crawl": {
+            "documents": [
+                str(write_jsonl(folder / "crawl-0.jsonl", crawl[:100])),
+                str(write_jsonl(folder / "crawl-1.jsonl", crawl[100:])),
+            ],
+            "filter": True,
+        },
+    }
+
+
+TRAINING = {"positives": ["curated"], "negatives": ["crawl"], "features": 4096}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one output folder for all builds here: what is the same is not made again."""
+    return tmp_path_factory.mktemp("output")
+
+
+def filtered(
+    sources: dict[str, Any],
+    output: Path,
+    progress: Recording | None = None,
+    seed: int = 11,
+    **settings: Any,
+) -> Build:
+    recipe = make_recipe(sources, filter=settings, seed=seed)
+    return run(recipe, output, progress=progress)
+
+
+def kept(build: Build, source: str = "crawl") -> set[str]:
+    return {row["id"] for row in rows(build.stage("filter"), "verdict", source) if row["kept"]}
+
+
+def test_without_classifier_and_rules_everything_is_kept_and_nothing_scored(
+    sources: dict[str, Any], output: Path
+) -> None:
+    manifest = filtered(sources, output).stage("filter")
+    assert manifest.counts() == Counts(300, 300)
+    for row in rows(manifest, "verdict"):
+        assert row["kept"] is True
+        assert row["reason"] is row["rule"] is row["score"] is None
+
+
+def test_verdict_is_the_draw_of_the_paper_recomputed(sources: dict[str, Any], output: Path) -> None:
+    """Kept when u > ... : with probability (2 - score)^-alpha, drawn from seed and id."""
+    found = rows(filtered(sources, output, classifier=TRAINING, alpha=3).stage("filter"), "verdict")
+    crawl = [row for row in found if not row["id"].startswith("c")]
+    ids = pa.array([row["id"] for row in crawl])
+    draws = quality.draws(ids, seed=11)
+    for row, draw in zip(crawl, draws, strict=True):
+        assert 0 <= row["score"] <= 1
+        assert row["kept"] is bool(draw < (2 - row["score"]) ** -3)
+        assert row["reason"] == (None if row["kept"] else "quality")
+    share = np.mean([row["kept"] for row in crawl if row["id"].startswith("g")])
+    assert share > np.mean([row["kept"] for row in crawl if row["id"].startswith("b")])
+
+
+def test_curated_sources_are_scored_and_never_dropped(
+    sources: dict[str, Any], output: Path
+) -> None:
+    build = filtered(
+        sources, output, classifier=TRAINING, alpha=50, languages={"fr": 1}, heuristics=["c4"]
+    )
+    curated = rows(build.stage("filter"), "verdict", "curated")
+    assert len(curated) == 60
+    assert all(row["kept"] and row["score"] > 0 for row in curated)
+    assert kept(build) == set()
+
+
+def test_what_is_kept_at_one_alpha_is_kept_at_every_lower_one(
+    sources: dict[str, Any], output: Path
+) -> None:
+    sets = [
+        kept(filtered(sources, output, classifier=TRAINING, alpha=alpha))
+        for alpha in (20, 9, 3, 1, 0.01)
+    ]
+    assert all(one < other for one, other in itertools.pairwise(sets))
+    assert len(sets[-1]) > 225
+
+
+def test_another_alpha_reads_only_scores_and_leaves_curated_verdicts_alone(
+    sources: dict[str, Any], output: Path
+) -> None:
+    filtered(sources, output, classifier=TRAINING, alpha=4)
+    progress = Recording()
+    filtered(sources, output, progress, classifier=TRAINING, alpha=5)
+    assert progress.made == {"filter": 2}
+    assert progress.reused == {"filter": 1}
+
+
+def test_another_seed_keeps_others_of_the_same_score(
+    sources: dict[str, Any], tmp_path: Path
+) -> None:
+    first = kept(filtered(sources, tmp_path, classifier=TRAINING, alpha=3, seed=1))
+    second = kept(filtered(sources, tmp_path, classifier=TRAINING, alpha=3, seed=2))
+    assert first != second
+    assert len(first ^ second) > 20
+
+
+def test_fitted_alpha_is_a_number_that_is_recorded_and_used(
+    sources: dict[str, Any], output: Path
+) -> None:
+    fitted = filtered(sources, output, classifier=TRAINING, alpha="fit")
+    alpha = fitted.stage("filter").settings["alpha"]
+    assert 0 < alpha < 200
+    assert kept(fitted) == kept(filtered(sources, output, classifier=TRAINING, alpha=alpha))
+
+
+def test_trained_classifier_of_a_folder_gives_the_same_verdicts(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    trained = filtered(sources, output, classifier=TRAINING, alpha=3)
+    folders = [path for path in output.iterdir() if path.name.startswith("classifier-")]
+    models = [next(folder.rglob("model.npz")).parent for folder in folders]
+    assert len(models) == 1
+    classifier.load(str(models[0]))
+    given = filtered(sources, tmp_path, classifier=str(models[0]), alpha=3)
+    assert rows(given.stage("filter"), "verdict") == rows(trained.stage("filter"), "verdict")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("classifier-")]
+
+
+def test_classifier_that_is_not_there_is_an_input_error(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        filtered(sources, output, classifier=str(tmp_path / "none"))
+    assert caught.value.where is not None
+    assert caught.value.where.startswith(str(tmp_path / "none"))
+
+
+def test_too_few_documents_to_train_on_are_an_input_error(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    few = write_jsonl(tmp_path / "few.jsonl", [{"text": text(i)} for i in range(9)])
+    with pytest.raises(InputError, match="only 9 documents to train") as caught:
+        filtered({**sources, "curated": str(few)}, output, classifier=TRAINING)
+    assert "curated" in str(caught.value)
+
+
+def test_sample_of_the_training_documents_is_bounded(
+    sources: dict[str, Any], tmp_path: Path
+) -> None:
+    build = filtered(sources, tmp_path, classifier={**TRAINING, "documents": 30})
+    metrics = storage.read_json(str(next(tmp_path.rglob("metrics.json"))))
+    assert build.stage("filter").counts().into == 300
+    numbers = [metrics["metrics"][key] for key in ("trained_on", "positives", "negatives")]
+    assert sum(numbers) == 60
+    assert numbers[1] == numbers[2]
+
+
+def test_rules_come_before_the_draw_and_name_themselves(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text("b.example\n")
+    path = write_jsonl(
+        tmp_path / "more.jsonl", [{"id": "german", "text": GERMAN, "url": "https://b.example/"}]
+    )
+    given = {**sources, "more": {"documents": str(path), "filter": True}}
+    build = filtered(
+        given,
+        output,
+        classifier=TRAINING,
+        alpha=100,
+        languages={"en": 0.3},
+        urls=str(tmp_path / "list"),
+        heuristics=["c4"],
+    )
+    found = by_id(build.stage("filter"))
+    assert found["german"]["reason"] == "language"
+    assert {row["reason"] for id, row in found.items() if id.startswith("b")} == {"url"}
+    others = {row["reason"] for id, row in found.items() if id[0] in "gm" and id != "german"}
+    assert others == {"c4"}  # these have no punctuation
+    assert all(row["score"] is not None for row in found.values())
+    counts = build.stage("filter").counts()
+    assert counts.dropped == {"c4": 160, "language": 1, "url": 80}
+
+
+def test_list_of_urls_that_is_not_there_is_an_input_error(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    """A pattern that matches nothing would let everything through without a word."""
+    with pytest.raises(InputError) as caught:
+        filtered(sources, output, urls=f"{tmp_path}/*.txt")
+    assert caught.value.where == f"{tmp_path}/*.txt"
+    assert "filter.urls" in str(caught.value)
+
+
+def test_changed_list_of_urls_is_read_again(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text("b.example\n")
+    first = filtered(sources, output, urls=str(tmp_path / "list"))
+    (tmp_path / "list").write_text("g.example\n")
+    second = filtered(sources, output, urls=str(tmp_path / "list"))
+    assert {id[0] for id in kept(first)} == {"g", "m"}
+    assert {id[0] for id in kept(second)} == {"b", "m"}
+
+
+def test_scores_do_not_depend_on_how_documents_lie_in_files(
+    sources: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = Path(sources["crawl"]["documents"][0]), Path(sources["crawl"]["documents"][1])
+    (tmp_path / "crawl.jsonl").write_bytes(b"".join(path.read_bytes() for path in whole))
+    one = {**sources, "crawl": {"documents": f"{tmp_path}/crawl.jsonl", "filter": True}}
+    first = filtered(sources, tmp_path / "1", classifier=TRAINING, alpha=3)
+    second = filtered(one, tmp_path / "2", classifier=TRAINING, alpha=3)
+    assert by_id(first.stage("filter")) == by_id(second.stage("filter"))
