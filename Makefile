@@ -13,7 +13,7 @@ STAGES := crawl extract filter dedup decontaminate tokenize mix
 SOURCES := corpus tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install $(STAGES) build plan train test check lint format docs bench clean
+.PHONY: help install $(STAGES) build plan train test check lint format docs bench distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z$$()A-Z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,5 +70,5 @@ docs: .venv/installed-dev ## Generate the reference pages
 bench: .venv/installed-dev ## Measure the kernels against their reference libraries
 	$(BIN)/python benchmarks/kernels.py
 
-clean: ## Remove the virtual environment and what was built in data/
-	rm -rf .venv data
+distclean: ## Remove the virtual environment and what the tools left; builds stay (corpus clean)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -7,6 +7,7 @@ folders stay beside them until `corpus clean`.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from corpus.progress import Progress
 STAGES = ("crawl", "extract", "filter", "dedup", "decontaminate", "tokenize", "mix")
 VERDICTS = ("filter", "dedup", "decontaminate")  # the stages that decide about documents
 BUILD = "build.json"
+_FOLDER = re.compile(r"[a-z]+-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ def read_build(output: str) -> Build:
             "there is no build here", where=output, fix="Run corpus build --config with the recipe"
         )
     value = storage.read_json(path)
-    if not (isinstance(value, dict) and isinstance(value.get("stages"), dict)):
+    stages = value.get("stages") if isinstance(value, dict) else None
+    names = stages.values() if isinstance(stages, dict) else [None]
+    if not all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names):
         raise IntegrityError(
             "this is not the list of a build's stages",
             where=path,

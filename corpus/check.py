@@ -65,9 +65,10 @@ def check(build: Build, *, full: bool, say: Say) -> Checkup:
             if not problems:
                 rows = functools.partial(_rows, manifest, shard, tally)
                 found += guarded(rows, manifest.folder)
-    say("verdicts against documents")
-    verdicts = functools.partial(_verdicts, build, changed, tally)
-    found += [*guarded(verdicts, build.output), *_accounts(build)]
+    if "extract" in build.manifests:
+        say("verdicts against documents")
+        verdicts = functools.partial(_verdicts, build, changed, tally)
+        found += [*guarded(verdicts, build.output), *_accounts(build)]
     if "tokenize" in build.manifests:
         say("tokens against text")
         tokens = functools.partial(check_tokens.shards, build, changed, tally, full=full)

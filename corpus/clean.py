@@ -21,6 +21,7 @@ from corpus.tables import Block, Table, size
 # Stages between the recipe's, and the stage whose manifest names their folders as used.
 BETWEEN = {
     "paths": "crawl",
+    "index": "crawl",
     "links": "extract",
     "classifier": "filter",
     "score": "filter",

@@ -18,9 +18,12 @@ from corpus.verbs import Config, Json, Output
 if TYPE_CHECKING:
     from corpus.trainer.metrics import Metrics
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="corpus",
     help="From Common Crawl to a running trainer: GPT-3's data pipeline from one recipe.",
+    epilog="With --debug an error comes with its traceback.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -189,15 +192,22 @@ for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.expor
 def main() -> None:
     """Run the command line and exit with its code."""
     import sys
+    import traceback
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments, prog_name="corpus", standalone_mode=True)
-    except CorpusError as error:
+    except Exception as error:  # noqa: BLE001 - a defect of ours is one paragraph too
         if len(arguments) < len(sys.argv) - 1:
-            raise
-        print(f"corpus: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("corpus: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+            traceback.print_exc()
+        elif isinstance(error, CorpusError):
+            print(f"corpus: error: {error}", file=sys.stderr)
+        else:
+            what = f"{type(error).__name__}: {error}"
+            fix = "This is a defect of the program; run with --debug to see where."
+            print(f"corpus: error: {what}. {fix}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, CorpusError) else 1)
+    except SystemExit as done:
+        if done.code == INTERRUPTED:  # Typer has caught the interrupt, and says nothing
+            print("corpus: interrupted; the same command goes on from here", file=sys.stderr)
+        raise

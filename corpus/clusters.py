@@ -144,4 +144,4 @@ def describe(clustering: Clustering) -> Iterator[Block]:
 
 
 def _line(member: Member) -> str:
-    return f"{member.id}  {member.source}  {printable(member.url or '(no URL)')}"
+    return f"{printable(member.id)}  {member.source}  {printable(member.url or '(no URL)')}"

@@ -23,8 +23,9 @@ from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
-from corpus.text import contamination
+from corpus.text import contamination, normalization
 from corpus.text.contamination import BenchmarkGrams
+from corpus.text.ngrams import NGRAM_HASH_VERSION
 
 VERSION = 1
 COLUMNS = ("row", "start", "end", "gram")
@@ -81,7 +82,8 @@ def benchmarks(
     digests = [
         (name, [storage.digest(path)[1] for path in files], fields) for name, files, fields in named
     ]
-    key = fingerprint("benchmarks", VERSION, digests, settings.ngram)
+    words = normalization.WORDS_VERSIONS[contamination.WORDS]
+    key = fingerprint("benchmarks", VERSION, words, NGRAM_HASH_VERSION, digests, settings.ngram)
     task = BenchmarksTask("grams", "benchmarks", key, 1, tuple(named), settings.ngram)
     stored = {"ngram": settings.ngram}
     return make(output, "benchmarks", benchmarks_shard, [task], engine, progress, settings=stored)
@@ -139,11 +141,12 @@ def collisions(
     progress: Progress,
 ) -> Manifest:
     """List where the grams occur in every part."""
+    words = normalization.WORDS_VERSIONS[contamination.WORDS]  # the benchmarks' may be older
     tasks = [
         CollisionsTask(
             name=part.name,
             source=part.source,
-            key=fingerprint("collisions", VERSION, digest, part.sha256, part.verdict_sha256),
+            key=fingerprint("collisions", VERSION, words, digest, part.sha256, part.verdict_sha256),
             weight=part.bytes + 1,
             part=part,
             grams=grams,

@@ -6,7 +6,10 @@ The docstring below each field is its entry in the reference page `docs/mix.md`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import glob
+import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,6 +21,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from corpus import storage
 from corpus.settings import Settings, load_settings
@@ -28,7 +32,7 @@ def _resolve(path: str, info: ValidationInfo) -> str:
     folder = (info.context or {}).get("folder")
     if not folder or storage.is_remote(path) or path.startswith("/") or "://" in path:
         return path
-    return storage.join(folder, path)
+    return storage.join(glob.escape(folder) if any(s in path for s in "*?[") else folder, path)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -42,17 +46,72 @@ Paths = Annotated[tuple[RecipePath, ...], _ONE_OR_MORE, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class CommonCrawl(Settings):
-    """WARC files of Common Crawl, chosen by a seeded sample."""
+class Pages(Settings):
+    """Single pages of a crawl, found through its index.
 
-    snapshots: Annotated[tuple[str, ...], _ONE_OR_MORE, Field(min_length=1)]
+    Of the pages of `urls`, `hosts` and `domains` together, those that `languages` and `mime` name.
+    """
+
+    urls: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Addresses; the index takes http and https, with and without `www.`, for one."""
+    hosts: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Hosts, such as `www.example.org`, without those below them."""
+    domains: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Domains, such as `example.org`, with all hosts below them."""
+    languages: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Main languages of a page as the index has them: ISO 639-3, such as `eng`."""
+    mime: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Types that the crawler detected, such as `text/html`."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Pages of each snapshot: a seeded sample that larger numbers add to; all by default."""
+    index: Literal["columnar", "cdxj"] = "columnar"
+    """Which index to look in; `cdxj` is sorted by address and needs urls, hosts or domains."""
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Pages:
+        addressed = bool(self.urls or self.hosts or self.domains)
+        if not (addressed or self.languages or self.mime):
+            raise ValueError("names no pages: give urls, hosts, domains, languages or mime")
+        if self.index == "cdxj" and not addressed:
+            raise ValueError("`index: cdxj` needs urls, hosts or domains: use `index: columnar`")
+        return self
+
+
+Snapshot = Annotated[str, Field(pattern=r"^CC-MAIN-20\d\d-(0[1-9]|[1-4]\d|5[0-3])$")]
+
+
+class CommonCrawl(Settings):
+    """Files of Common Crawl, or pages out of them."""
+
+    snapshots: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
     """Snapshot ids, such as `CC-MAIN-2026-47`."""
+    kind: Literal["warc", "wet"] = "warc"
+    """`warc`: pages as they were served; `wet`: the plain text that Common Crawl made of them."""
     files: Annotated[int, Field(ge=1)] | None = None
-    """WARC files of each snapshot, a seeded sample that larger numbers add to; all by default."""
+    """Files of each snapshot, a seeded sample that larger numbers add to; all by default."""
+    paths: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """Paths relative to `base_url`, as in a snapshot's list, instead of `snapshots`."""
+    pages: Pages | None = None
+    """Only these pages, fetched by range; `files` then says of which files."""
     base_url: RecipePath = "https://data.commoncrawl.org/"
     """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
     limit_bytes: Annotated[int, Field(ge=100_000)] | None = None
     """Take only the whole records in the first so many bytes of each file."""
+    limit_records: Annotated[int, Field(ge=1)] | None = None
+    """Take only so many pages from the beginning of each file."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CommonCrawl:
+        if bool(self.snapshots) == bool(self.paths):
+            raise ValueError("give either snapshots or paths")
+        if self.paths and (self.files is not None or self.pages is not None):
+            raise ValueError("files and pages choose from snapshots: leave them out beside paths")
+        if self.pages is not None:
+            if self.kind == "wet":
+                raise ValueError("the index leads to WARC files: leave `kind: wet` out")
+            if self.limit_bytes is not None or self.limit_records is not None:
+                raise ValueError("pages has a limit of its own: leave limit_bytes and _records out")
+        return self
 
 
 class WebText(Settings):
@@ -388,7 +447,7 @@ class Tokenize(Settings):
     @classmethod
     def _path(cls, value: Any, info: ValidationInfo) -> Any:
         vocabulary = value.get("vocabulary") if isinstance(value, dict) else None
-        if isinstance(vocabulary, str) and ("/" in vocabulary or "." in vocabulary):
+        if isinstance(vocabulary, str) and vocabulary != "gpt2":
             return {**value, "vocabulary": _resolve(vocabulary, info)}
         return value
 
@@ -434,29 +493,38 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        for name in self.sources:
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(
-                    f"the source name {name!r} has characters other than a-z, 0-9, _ and -"
-                )
+        problems = [*self._source_problems(), *self._stage_problems()]
+        if problems:
+            raise PydanticCustomError("several", "several problems", {"problems": problems})
+        return self
+
+    def _source_problems(self) -> Iterator[tuple[str, str]]:
+        for name, source in self.sources.items():
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                yield f"sources.{name}", "a source's name has only a-z, A-Z, 0-9, _ and -"
+            if source.filter and self.filter is None:
+                yield f"sources.{name}.filter", "the recipe has no filter section"
+        rules = self.filter and (
+            self.filter.languages or self.filter.heuristics or self.filter.urls
+        )
+        if rules and not any(source.filter for source in self.sources.values()):
+            yield "filter", "filters nothing: say `filter: true` of a source"
+
+    def _stage_problems(self) -> Iterator[tuple[str, str]]:
         if self.mix is not None:
             if self.tokenize is None:
-                raise ValueError("mix needs tokenize: add `tokenize: {vocabulary: gpt2}`")
+                yield "mix", "needs tokenize: add `tokenize: {vocabulary: gpt2}`"
             if self.tokens is None:
-                raise ValueError("mix needs tokens: the length of the training run")
+                yield "tokens", "has to be given for mix: the length of the training run"
             if all(source.weight is None for source in self.sources.values()):
-                raise ValueError("mix needs at least one source with a weight")
+                yield "mix", "needs at least one source with a weight"
         if self.filter is not None and isinstance(self.filter.classifier, ClassifierTraining):
-            training = self.filter.classifier
-            for source in (*training.positives, *training.negatives):
-                if source not in self.sources:
-                    raise ValueError(f"filter.classifier names {source!r}, which is no source")
-        filtered = [name for name, source in self.sources.items() if source.filter]
-        if filtered and self.filter is None:
-            raise ValueError(
-                f"{', '.join(filtered)}: `filter: true`, but the recipe has no filter section"
-            )
-        return self
+            for side in ("positives", "negatives"):
+                for name in getattr(self.filter.classifier, side):
+                    if name not in self.sources:
+                        near = difflib.get_close_matches(name, self.sources, n=1)
+                        hint = f"; did you mean {near[0]}?" if near else ""
+                        yield f"filter.classifier.{side}", f"{name!r} is no source{hint}"
 
 
 def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -19,7 +19,7 @@ from corpus.text import language
 GROUP_BYTES = 8 * 2**20  # of text in a row group: what a reader holds at a time
 GROUP_ROWS = 8192
 FILE_BYTES = 256 * 2**20  # of text in a file; then the next begins, so that later stages share out
-LANGUAGE_BYTES = 100_000  # of a document that language identification looks at
+LANGUAGE_BYTES = 4096  # of a document that language identification looks at
 
 
 class DocumentWriter:

@@ -1,9 +1,10 @@
 """Which documents are dropped as duplicates of which: pure functions over arrays.
 
-The rule, whatever the number of workers: documents are visited best first, and one is dropped if
-and only if a document that has been kept shares a band of its signature and is at least as similar
-as the threshold, by the true Jaccard index of their shingle sets. So a chain a~b~c with a and c
-unlike each other loses b alone.
+The rule, whatever the number of workers: documents are visited best first, and one is dropped when
+a document that has been kept shares a band of its signature and is at least as similar as the
+threshold, by the true Jaccard index of their shingle sets. Nothing else is dropped: a chain a~b~c
+with a and c unlike each other loses b alone. Of each band, the first `MOST_KEEPERS` kept documents
+are compared.
 """
 
 from __future__ import annotations

@@ -6,16 +6,16 @@ documents), with the results in the order of the tasks. This is the only module 
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from corpus.errors import CorpusError, RecipeError, StageError
 
@@ -66,14 +66,19 @@ class LocalEngine:
             self._pool = ProcessPoolExecutor(
                 self.workers, mp_context=context, initializer=_follow_parent
             )
-        pending: deque[Future[R | _Raised]] = deque()
+        pool, running = self._pool, dict[Future[R | _Raised], int]()
         try:
-            for task in tasks:
-                pending.append(self._pool.submit(_guarded, function, task))
-                if len(pending) > 2 * self.workers:
-                    yield _returned(pending.popleft().result())
-            while pending:
-                yield _returned(pending.popleft().result())
+            left = iter(enumerate(tasks))
+            order: _InOrder[R | _Raised] = _InOrder()
+            while True:
+                for index, task in itertools.islice(left, 2 * self.workers - len(running)):
+                    running[pool.submit(_guarded, function, task)] = index
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    order.add(running.pop(future), future.result())
+                for result in order.ready():
+                    yield _returned(result)
         except BrokenProcessPool as error:
             self.close()
             raise StageError(
@@ -82,10 +87,21 @@ class LocalEngine:
                 fix="Run the same command again: finished shards are kept; --workers 1 needs less "
                 "memory",
             ) from error
-        finally:
-            for future in pending:
-                future.cancel()
-            wait(pending)  # those that run already: nothing is written after an error is raised
+        except Exception:
+            # Those that run already: nothing is written after an error is raised.
+            wait([future for future in running if not future.cancel()])
+            raise
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """End the processes at once, whatever they are doing."""
+        if self._pool is not None:
+            for process in multiprocessing.active_children():
+                process.kill()
+            self._pool.shutdown(wait=False)
+            self._pool = None
 
     def close(self) -> None:
         """End the processes."""
@@ -152,21 +168,27 @@ class RayEngine:
         remote = ray.remote(_guarded).options(
             num_cpus=1, max_retries=RETRIES, name=function.__name__
         )
-        pending: deque[Any] = deque()
+        running: dict[Any, int] = {}
         try:
-            for task in tasks:
-                pending.append(remote.remote(function, task))
-                if len(pending) >= width:
-                    yield self._result(ray, pending, function)
-            while pending:
-                yield self._result(ray, pending, function)
+            left = iter(enumerate(tasks))
+            order: _InOrder[R | _Raised] = _InOrder()
+            while True:
+                for index, task in itertools.islice(left, width - len(running)):
+                    running[remote.remote(function, task)] = index
+                if not running:
+                    return
+                for reference in ray.wait(list(running), num_returns=1)[0]:
+                    order.add(running[reference], self._result(ray, reference, function))
+                    del running[reference]
+                for result in order.ready():
+                    yield _returned(result)
         finally:
-            for reference in pending:
+            for reference in running:
                 ray.cancel(reference, force=True)
 
-    def _result(self, ray: Any, pending: deque[Any], function: Callable[[Any], R]) -> R:
+    def _result(self, ray: Any, reference: Any, function: Callable[[Any], R]) -> R | _Raised:
         try:
-            result: R | _Raised = ray.get(pending[0])
+            result: R | _Raised = ray.get(reference)
         except ray.exceptions.RayError as error:
             raise StageError(
                 f"a worker was lost {RETRIES + 1} times in {function.__name__}",
@@ -174,8 +196,7 @@ class RayEngine:
                 fix="Run the same command again: finished shards are kept; fewer --workers need "
                 "less memory",
             ) from error
-        pending.popleft()
-        return _returned(result)
+        return result
 
     def close(self) -> None:
         """Stop a Ray that this engine started, or leave the cluster."""
@@ -190,6 +211,25 @@ def _check_answers(address: str) -> None:
     if host and port.isdigit():  # not "auto"
         with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
             pass
+
+
+class _InOrder(Generic[R]):
+    """Results that come in any order, given out in the order of their tasks.
+
+    A long task holds up what is given out, not what is worked on.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, R] = {}
+        self._next = 0
+
+    def add(self, index: int, result: R) -> None:
+        self._waiting[index] = result
+
+    def ready(self) -> Iterator[R]:
+        while self._next in self._waiting:
+            yield self._waiting.pop(self._next)
+            self._next += 1
 
 
 class _Raised:

@@ -129,6 +129,7 @@ def _drop_files(build: Build) -> Iterator[tuple[Shard, str]]:
 
 def _matching(path: str, key: str) -> list[int]:
     """Return the rows of a documents or drops file with an id or URL."""
+    key = key.encode("utf-8", "replace").decode()  # a shell may hand over bytes that are no text
     table = read_columns(path, ["id", "url"])
     same = pc.or_kleene(pc.equal(table["id"], key), pc.equal(table["url"], key))
     mask = same.fill_null(False).combine_chunks().to_numpy(zero_copy_only=False)
@@ -166,7 +167,7 @@ def describe(explanation: Explanation) -> Iterator[Block]:
 
 
 def _lines(story: Story) -> Iterator[str]:
-    yield f"{story.id}  {story.source}  {printable(story.url or '(no URL)')}"
+    yield f"{printable(story.id)}  {story.source}  {printable(story.url or '(no URL)')}"
     if story.title:
         yield f"  title         {excerpt(story.title, _EXCERPT)}"
     places = (f"{key} {printable(str(value))}" for key, value in story.place.items())
@@ -220,4 +221,4 @@ def _outcome(step: Step) -> str:
 
 def _other(other: Other) -> str:
     where = printable(other.url or "(no URL)")
-    return f"{other.id}  {other.source}  {where}  Jaccard {other.jaccard:.4f}"
+    return f"{printable(other.id)}  {other.source}  {where}  Jaccard {other.jaccard:.4f}"

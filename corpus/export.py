@@ -114,6 +114,11 @@ def _claim(folder: str, record: dict[str, Any], force: bool) -> None:
                 fix="Choose another folder, empty this one, or add --force to write into it",
             )
     storage.sweep(folder)
+    if storage.exists(path):
+        # What an earlier export has left would be taken for a part of this one.
+        for name in storage.read_json(path).get("files", []):
+            if ".." not in name.split("/"):
+                storage.remove(storage.join(folder, name))
     storage.write_json(path, record)
 
 

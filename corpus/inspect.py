@@ -239,7 +239,7 @@ def describe(inspection: Inspection) -> Iterator[Block]:
     yield counts_table(inspection.counts)
     for row in inspection.rows:
         yield ""
-        yield f"{row.id}  {row.source}  {printable(row.url or '(no URL)')}"
+        yield f"{printable(row.id)}  {row.source}  {printable(row.url or '(no URL)')}"
         facts = [f"dropped: {row.reason}"] if row.reason else []
         facts += [f"language {row.language}"] if row.language else []
         facts += [f"{key} {shown(value)}" for key, value in row.columns.items()]

@@ -16,7 +16,7 @@ from typing import Any
 from corpus import storage
 from corpus.build import BUILD, Build, read_build, sections
 from corpus.build import describe as describe_stage
-from corpus.config import Recipe, Source
+from corpus.config import CommonCrawl, Recipe, Source
 from corpus.mixture import windows
 from corpus.tables import Block, Table, size
 
@@ -195,8 +195,7 @@ def _inputs(source: Source) -> Inputs:
     """Look for the files of a source; nothing is asked over a network."""
     kind = getattr(source, source.kind)
     if source.commoncrawl is not None:
-        files = "all files" if kind.files is None else f"{kind.files:,} files each"
-        return Inputs(0, 0, (), (f"{len(kind.snapshots)} snapshots, {files}",))
+        return Inputs(0, 0, (), (_crawl_input(kind),))
     if source.stdlib is not None:
         return Inputs(0, 0, (), ("made at run time",))
     if source.webtext is not None:
@@ -208,6 +207,14 @@ def _inputs(source: Source) -> Inputs:
     files_ = dict.fromkeys(file for matches in found.values() for file in matches)
     missing = tuple(pattern for pattern, matches in found.items() if not matches)
     return Inputs(len(files_), sum(storage.size(file) for file in files_), missing, remote)
+
+
+def _crawl_input(kind: CommonCrawl) -> str:
+    if kind.paths:
+        return f"{len(kind.paths):,} files by path"
+    files = "all files" if kind.files is None else f"{kind.files:,} files each"
+    what = files if kind.pages is None else f"pages of {files}"
+    return f"{len(kind.snapshots)} snapshots, {what}"
 
 
 def _warnings(recipe: Recipe, sources: Sequence[SourcePlan]) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from corpus.manifest import Shard
@@ -22,14 +24,37 @@ class Progress(Protocol):
     def start(self, stage: str, *, total: int, reused: int, shards: int) -> None:
         """A step of it: `total` units of work are left, `reused` of its shards are there."""
 
-    def advance(self, shard: Shard, weight: int) -> None:
-        """A shard is made; it was `weight` units of work."""
+    def watch(self, status: Callable[[], str]) -> None:
+        """Until the stage ends, what `status` returns says how it goes; "" for nothing to say."""
+
+    def advance(self, shard: Shard | None, weight: int) -> None:
+        """A shard (or a task without one) is done; it was `weight` units of work."""
 
     def end(self, line: str) -> None:
         """The stage is complete; `line` says what came of it."""
 
     def close(self) -> None:
         """The build has ended, well or not."""
+
+
+class _Ticker:
+    """Calls something every so often, from a thread of its own, until it is stopped."""
+
+    def __init__(self, every: float, function: Callable[[], None]) -> None:
+        self._over = threading.Event()
+        self._every = every
+        self._function = function
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every):
+            self._function()
+
+    def stop(self) -> None:
+        """Call no more; a call that has begun is over when this returns."""
+        self._over.set()
+        self._thread.join()
 
 
 class Silent:
@@ -41,7 +66,10 @@ class Silent:
     def start(self, stage: str, *, total: int, reused: int, shards: int) -> None:
         """See `Progress.start`."""
 
-    def advance(self, shard: Shard, weight: int) -> None:
+    def watch(self, status: Callable[[], str]) -> None:
+        """See `Progress.watch`."""
+
+    def advance(self, shard: Shard | None, weight: int) -> None:
         """See `Progress.advance`."""
 
     def end(self, line: str) -> None:
@@ -65,6 +93,10 @@ class Lines:
         self._stage = ""
         self._total = self._done = self._rows = 0
         self._began = self._stepped = self._said = 0.0
+        self._left = 0
+        self._status: Callable[[], str] | None = None
+        self._ticker: _Ticker | None = None
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """See `Progress.begin`."""
@@ -73,32 +105,53 @@ class Lines:
     def start(self, stage: str, *, total: int, reused: int, shards: int) -> None:
         """See `Progress.start`."""
         self._stage, self._total, self._done, self._rows = stage, total, 0, 0
+        self._left = shards - reused
         self._stepped = self._said = time.monotonic()
         left = f"{shards - reused} of {shards} shards to make" if reused else f"{shards} shards"
         print(f"{stage}: {left}", file=self._out, flush=True)
 
-    def advance(self, shard: Shard, weight: int) -> None:
+    def advance(self, shard: Shard | None, weight: int) -> None:
         """See `Progress.advance`."""
         self._done += weight
-        self._rows += shard.counts.into
-        now = time.monotonic()
-        if now - self._said >= self._every and self._done < self._total:
-            self._said = now
-            print(f"{self._stage}: {self._line(now)}", file=self._out, flush=True)
+        self._rows += shard.counts.into if shard else 0
+        self._left -= 1
+        self._say()
+
+    def watch(self, status: Callable[[], str]) -> None:
+        """See `Progress.watch`: a server may ask for a pause of a quarter of an hour."""
+        self._status = status
+        self._ticker = _Ticker(max(self._every, 0.1), self._say)
+
+    def _say(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._said >= self._every and self._done < self._total:
+                self._said = now
+                print(f"{self._stage}: {self._line(now)}", file=self._out, flush=True)
 
     def _line(self, now: float) -> str:
         seconds = max(now - self._stepped, 1e-9)
         share = self._done / max(self._total, 1)
-        left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{share:.0%}, {self._rows / seconds:,.0f} documents/s, {left:.0f} s left"
+        rate = f"{self._rows / seconds:,.0f} documents/s"
+        if self._status is not None:
+            rate = ", ".join(filter(None, (self._status(), f"{self._left} files left")))
+        if not share:
+            return f"0%, {rate}"
+        return f"{share:.0%}, {rate}, {seconds * (1 - share) / share:.0f} s left"
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""
+        status = self._status() if self._status is not None else ""
+        self.close()
+        line = f"{line}, {status}" if status else line
         seconds = time.monotonic() - self._began
         print(f"{line} [{seconds:.1f} s]", file=self._out, flush=True)
 
     def close(self) -> None:
         """See `Progress.close`."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._ticker = self._status = None
 
 
 class Terminal:
@@ -108,7 +161,9 @@ class Terminal:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._began = self._stepped = 0.0
-        self._rows = 0
+        self._rows = self._left = 0
+        self._status: Callable[[], str] | None = None
+        self._ticker: _Ticker | None = None
 
     def begin(self) -> None:
         """See `Progress.begin`."""
@@ -119,8 +174,8 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.close()
-        self._stepped, self._rows = time.monotonic(), 0
+        self._stop_bar()
+        self._stepped, self._rows, self._left = time.monotonic(), 0, shards - reused
         self._bar = Progress(
             TextColumn("{task.description:<14}"),
             BarColumn(),
@@ -133,21 +188,40 @@ class Terminal:
         self._bar.start()
         self._task = self._bar.add_task(stage, total=max(total, 1), rate="")
 
-    def advance(self, shard: Shard, weight: int) -> None:
+    def advance(self, shard: Shard | None, weight: int) -> None:
         """See `Progress.advance`."""
-        self._rows += shard.counts.into
+        self._rows += shard.counts.into if shard else 0
+        self._left -= 1
+        self._show(weight)
+
+    def watch(self, status: Callable[[], str]) -> None:
+        """See `Progress.watch`."""
+        self._status = status
+        self._ticker = _Ticker(0.5, lambda: self._show(0))
+
+    def _show(self, weight: int) -> None:
         seconds = max(time.monotonic() - self._stepped, 1e-9)
+        rate = f"{self._rows / seconds:,.0f} documents/s"
+        if self._status is not None:
+            rate = ", ".join(filter(None, (self._status(), f"{self._left} files left")))
         if self._bar is not None and self._task is not None:
-            rate = f"{self._rows / seconds:,.0f} documents/s"
             self._bar.update(self._task, advance=weight, rate=rate)
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""
+        status = self._status() if self._status is not None else ""
         self.close()
+        line = f"{line}, {status}" if status else line
         print(f"{line} [{time.monotonic() - self._began:.1f} s]", file=sys.stderr)
 
     def close(self) -> None:
         """See `Progress.close`. Without it the terminal would stay without its cursor."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._ticker = self._status = None
+        self._stop_bar()
+
+    def _stop_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -21,6 +21,8 @@ from corpus.document import Drop, DropReason, Page, Place
 from corpus.errors import StageError
 from corpus.sandbox_process import Child
 
+_AHEAD_PAGES = 16  # given to the child beyond the one that it works on, so that neither waits
+_AHEAD_BYTES = 16 << 20  # and not many when they are large
 _START_SECONDS = 120.0  # a child that has not imported its parser by then never will
 
 
@@ -42,8 +44,8 @@ class Failure:
 
 @dataclass(slots=True)
 class _Task:
-    page: Page
-    frame: bytes
+    head: bytes
+    body: bytes
     given: bool = False  # to the child that runs now
 
 
@@ -75,6 +77,7 @@ class Sandbox:
         self._recycle_pages = recycle_pages
         self._function = function
         self._tasks: deque[_Task] = deque()  # the child works on the first
+        self._bytes = 0  # of the pages among them
         self._child: Child | None = None
 
     def __enter__(self) -> Self:
@@ -89,6 +92,7 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self._tasks.clear()
+        self._bytes = 0
         self._end()
 
     def extract(self, body: bytes, charset: str | None, mime_type: str) -> Extracted | Failure:
@@ -103,13 +107,13 @@ class Sandbox:
         return result
 
     def map(
-        self, items: Iterable[Page | Drop], *, ahead: int = 2
+        self, items: Iterable[Page | Drop], *, ahead: int = _AHEAD_PAGES
     ) -> Iterator[tuple[Page | Drop, Extracted | Failure | None]]:
         """Yield every item with what became of it, in order; drops pass through with None.
 
         Args:
             items: Read one at a time, while the child works.
-            ahead: Pages given to the child beyond the one that it works on.
+            ahead: Pages given to the child beyond the one that it works on, at most.
 
         Raises:
             StageError: The child cannot be started.
@@ -119,7 +123,7 @@ class Sandbox:
             waiting.append(item)
             if isinstance(item, Page):
                 self._submit(item)
-            while waiting and (isinstance(waiting[0], Drop) or len(self._tasks) > ahead):
+            while waiting and (isinstance(waiting[0], Drop) or self._enough(ahead)):
                 yield self._first(waiting.popleft())
         while waiting:
             yield self._first(waiting.popleft())
@@ -127,10 +131,19 @@ class Sandbox:
     def _first(self, item: Page | Drop) -> tuple[Page | Drop, Extracted | Failure | None]:
         return item, None if isinstance(item, Drop) else self._result()
 
+    def _enough(self, ahead: int) -> bool:
+        return len(self._tasks) > ahead or (self._bytes > _AHEAD_BYTES and len(self._tasks) > 1)
+
     def _submit(self, page: Page) -> None:
         fields = {"charset": page.charset, "mime_type": page.mime_type}
-        self._tasks.append(_Task(page, sandbox_child.frame(fields, page.body)))
-        self._running().pump(0)
+        self._tasks.append(_Task(sandbox_child.head(fields, len(page.body)), page.body))
+        self._bytes += len(page.body)
+        child = self._running()
+        if child.backlog:
+            child.pump(0)
+
+    def _done(self) -> None:
+        self._bytes -= len(self._tasks.popleft().body)
 
     def _start(self) -> Child:
         return Child(self._function, self._extractor, self._memory_bytes)
@@ -152,7 +165,7 @@ class Sandbox:
         for task in self._tasks:
             if not task.given and self._child.taken < self._recycle_pages:
                 task.given = True
-                self._child.give(task.frame)
+                self._child.give(task.head, task.body)
         return self._child
 
     def _result(self) -> Extracted | Failure:
@@ -177,7 +190,7 @@ class Sandbox:
                 words = self._end()
                 if not child.ready:
                     raise self._no_start(words)
-                self._tasks.popleft()
+                self._done()
                 detail = f"no result within {self._timeout:g} seconds"
                 return Failure(DropReason.EXTRACTION_TIMEOUT, detail)
 
@@ -193,7 +206,7 @@ class Sandbox:
         if state == "memory":
             # A parser that ran out of it is not to be trusted with the next page.
             self._end()
-        self._tasks.popleft()
+        self._done()
         if state == "memory":
             detail = f"out of memory at {self._memory_bytes} bytes"
             return Failure(DropReason.EXTRACTION_CRASH, detail)
@@ -205,7 +218,7 @@ class Sandbox:
         words = "; ".join(filter(None, (cause, self._end())))
         if not child.ready:
             raise self._no_start(words)
-        self._tasks.popleft()
+        self._done()
         return Failure(DropReason.EXTRACTION_CRASH, words)
 
     def _no_start(self, words: str) -> StageError:

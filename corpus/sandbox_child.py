@@ -25,10 +25,10 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MAX_DETAIL = 500
 
 
-def frame(fields: dict[str, Any], data: bytes) -> bytes:
-    """Return one frame: the lengths, the fields as JSON, the data."""
-    head = json.dumps(fields).encode()
-    return HEAD.pack(len(head), len(data)) + head + data
+def head(fields: dict[str, Any], size: int) -> bytes:
+    """Return what comes before the data of a frame: the lengths and the fields as JSON."""
+    encoded = json.dumps(fields).encode()
+    return HEAD.pack(len(encoded), size) + encoded
 
 
 def main(arguments: list[str]) -> int:
@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
         prepare(extractor)
     _send(frames, {"state": "ready"}, b"")
     source = os.fdopen(os.dup(0), "rb")
-    while head := source.read(HEAD.size):
-        length, size = HEAD.unpack(head)
+    while lengths := source.read(HEAD.size):
+        length, size = HEAD.unpack(lengths)
         fields = json.loads(source.read(length))
         body = source.read(size)
         try:
@@ -67,7 +67,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _send(frames: BinaryIO, fields: dict[str, Any], data: bytes) -> None:
-    frames.write(frame(fields, data))
+    frames.write(head(fields, len(data)))
+    frames.write(data)
     frames.flush()
 
 

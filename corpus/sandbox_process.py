@@ -22,7 +22,7 @@ from corpus import sandbox_child
 
 _PIPE_BYTES = 1 << 20  # so that most pages pass without the two waiting for each other
 _STDERR_BYTES = 4096
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # more is asked of the system anew for every read, and most texts are shorter
 _MAX_FIELDS_BYTES = 1 << 16
 
 
@@ -53,7 +53,7 @@ class Child:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.stdout, selectors.EVENT_READ)
         self.selector.register(self.stderr, selectors.EVENT_READ)
-        self._outgoing: deque[memoryview] = deque()
+        self._outgoing: deque[list[memoryview]] = deque()
         self._incoming = bytearray()
         self._complaints = bytearray()
         self.alive = True  # until its standard output ends
@@ -63,39 +63,49 @@ class Child:
         self._written = 0  # pages that went into the pipe whole
         self.since = time.monotonic()  # when it began with what it is doing
 
-    def give(self, frame: bytes) -> None:
-        """Queue a page; it goes out as the pipe has room."""
-        if not self._outgoing:
-            self.selector.register(self.stdin, selectors.EVENT_WRITE)
-        self._outgoing.append(memoryview(frame))
+    def give(self, head: bytes, body: bytes) -> None:
+        """Send a page, or queue what the pipe has no room for now."""
+        self._outgoing.append([memoryview(head), memoryview(body)])
         self.taken += 1
+        if len(self._outgoing) == 1 and not self._write():
+            self.selector.register(self.stdin, selectors.EVENT_WRITE)
+
+    @property
+    def backlog(self) -> bool:
+        """Whether some of what it was given waits for room in the pipe."""
+        return bool(self._outgoing)
 
     def pump(self, seconds: float) -> bool:
         """Move bytes both ways, waiting so long for the first; say whether it has sent any."""
         ready = {key.fd for key, _ in self.selector.select(seconds)}
         if self.stderr in ready:
             self._listen()
-        if self.stdin in ready:
-            self._write()
+        if self.stdin in ready and self._write():
+            self.selector.unregister(self.stdin)
         if self.stdout in ready:
             self._read()
         return self.stdout in ready
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write what the pipe has room for; say whether nothing is left."""
         try:
             while self._outgoing:
-                written = os.write(self.stdin, self._outgoing[0])
+                parts = self._outgoing[0]
+                written = os.writev(self.stdin, parts)
                 if self.ready and self._written == self.answered:
                     self.since = time.monotonic()  # its page is not there yet
-                self._outgoing[0] = self._outgoing[0][written:]
-                if not self._outgoing[0]:
+                while parts and written >= len(parts[0]):
+                    written -= len(parts.pop(0))
+                if parts:
+                    parts[0] = parts[0][written:]
+                else:
                     self._outgoing.popleft()
                     self._written += 1
         except BlockingIOError:
-            return
+            return False
         except BrokenPipeError:
             self._outgoing.clear()  # it has died; the end of its standard output will say so
-        self.selector.unregister(self.stdin)
+        return True
 
     def _read(self) -> None:
         data = os.read(self.stdout, _CHUNK)

@@ -7,11 +7,13 @@ with a score for each document. Neither depends on alpha.
 from __future__ import annotations
 
 import importlib.metadata
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus import storage
 from corpus.config import ClassifierTraining, Filter, Recipe
@@ -22,7 +24,7 @@ from corpus.parts import Part, batches, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
 
-VERSION = 1
+VERSION = 2  # 2: a draw of its own for the sample; alpha fitted to documents held out
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def scores(
         ScoreTask(
             name=part.name,
             source=part.source,
-            key=fingerprint("score", VERSION, part.sha256, digest),
+            key=fingerprint("score", VERSION, unicodedata.unidata_version, part.sha256, digest),
             weight=part.rows + 1,
             part=part,
             classifier=path,
@@ -102,24 +104,30 @@ def scores(
     manifest = make(
         output, "score", score_shard, tasks, engine, progress, settings=stored, uses=trained
     )
-    if settings.alpha == "fit" and isinstance(settings.classifier, ClassifierTraining):
+    if settings.alpha == "fit":
         from corpus import classifier_alpha
 
-        reference = _of(manifest, settings.classifier.positives)
-        crawl = _of(manifest, [n for n, source in recipe.sources.items() if source.filter])
-        alpha = classifier_alpha.fit_alpha(reference, crawl)
+        alpha = classifier_alpha.fit_alpha(
+            _held_out_scores(manifest, trained[0], positive=True),
+            _held_out_scores(manifest, trained[0], positive=False),
+        )
     outputs = {(s.source, s.name): s.output("scores") for s in manifest.shards}
     paths = {k: (manifest.path(o), o.sha256) for k, o in outputs.items()}
     return Scores(paths, alpha, (manifest,))
 
 
-def _of(manifest: Manifest, sources: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    columns = [
-        read_columns(manifest.path(shard.output("scores")), ["score"])["score"].to_numpy()
-        for source in sources
-        for shard in manifest.of(source)
-    ]
-    return np.concatenate(columns) if columns else np.empty(0)
+def _held_out_scores(
+    scores: Manifest, trained: Manifest, *, positive: bool
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the scores of the documents of one class that the classifier has not seen."""
+    output = trained.shards[0].output("held_out")
+    table = read_columns(trained.path(output), ["id", "positive"])
+    ids = table.filter(pc.equal(table["positive"], positive))["id"].combine_chunks()
+    found: list[pa.ChunkedArray] = []
+    for shard in scores.shards:
+        columns = read_columns(scores.path(shard.output("scores")), ["id", "score"])
+        found.append(columns.filter(pc.is_in(columns["id"], value_set=ids))["score"])
+    return np.concatenate([column.to_numpy() for column in found])
 
 
 def _train(
@@ -135,7 +143,8 @@ def _train(
     negatives = tuple(part for part in found if part.source in settings.negatives)
     digests = [[part.sha256 for part in side] for side in (positives, negatives)]
     values = settings.model_dump(mode="json")
-    versions = {"scikit-learn": importlib.metadata.version("scikit-learn")}
+    names = ("numpy", "scikit-learn", "scipy")
+    versions = {name: importlib.metadata.version(name) for name in names}
     task = TrainTask(
         name="quality",
         source="classifier",
@@ -164,18 +173,28 @@ def train_shard(task: TrainTask) -> Shard:
     from corpus.text.quality import Features
 
     settings = task.settings
-    both = (task.positives, task.negatives)
-    sides = [_sample(side, settings.documents, task.seed) for side in both]
-    for side, names in zip(sides, (settings.positives, settings.negatives), strict=True):
-        if sum(map(len, side)) < 10:
+    sides = {
+        True: _sample(task.positives, settings.documents, task.seed),
+        False: _sample(task.negatives, settings.documents, task.seed),
+    }
+    held_out: list[pa.Table] = []
+    for positive, names in ((True, settings.positives), (False, settings.negatives)):
+        number = sum(len(ids) for ids, _ in sides[positive])
+        if number < 10:
             raise InputError(
-                f"there are only {sum(map(len, side))} documents to train the classifier on",
+                f"there are only {number} documents to train the classifier on",
                 where=f"filter.classifier ({', '.join(names)})",
                 fix="Name more sources, or a trained classifier's folder",
             )
+        for ids, texts in sides[positive]:
+            chosen = ids.filter(
+                pa.array(classifier.held_out_rows(texts, seed=task.seed, share=settings.held_out))
+            )
+            label = pa.array([positive] * len(chosen), pa.bool_())
+            held_out.append(pa.table({"id": chosen, "positive": label}))
     model, metrics = classifier.fit(
-        sides[0],
-        sides[1],
+        [texts for _, texts in sides[True]],
+        [texts for _, texts in sides[False]],
         features=Features(settings.features, settings.ngrams, settings.norm),
         seed=task.seed,
         inverse_regularisation=settings.inverse_regularisation,
@@ -184,29 +203,37 @@ def train_shard(task: TrainTask) -> Shard:
     )
     path = f"{task.source}/{task.name}"
     classifier.save(model, storage.join(task.folder, path), metrics)
-    outputs = tuple(
-        describe_output(task.folder, f"{path}/{name}", "classifier")
-        for name in ("metrics.json", "model.npz")
+    outputs = (
+        describe_output(task.folder, f"{path}/metrics.json", "classifier"),
+        describe_output(task.folder, f"{path}/model.npz", "classifier"),
+        write_table(
+            task.folder, f"{path}/held_out.parquet", pa.concat_tables(held_out), "held_out"
+        ),
     )
     return Shard(task.name, task.source, task.key, outputs, Counts())
 
 
-def _sample(side: Sequence[Part], most: int, seed: int) -> list[pa.Array]:
-    """Return the texts of the documents with the smallest draws, in the order of the input."""
+def _sample(side: Sequence[Part], most: int, seed: int) -> list[tuple[pa.Array, pa.Array]]:
+    """Return ids and texts of the documents with the smallest draws, in the order of the input."""
     from corpus.text import quality
 
     draws = [
-        quality.draws(read_columns(part.documents, ["id"])["id"].combine_chunks(), seed=seed)
+        # Not the filter's draw: what it keeps would be what the classifier was told is bad.
+        quality.draws(
+            read_columns(part.documents, ["id"])["id"].combine_chunks(),
+            seed=seed,
+            purpose="classifier",
+        )
         for part in side
     ]
     everything = np.concatenate(draws) if draws else np.empty(0)
     bound = np.inf if len(everything) <= most else np.partition(everything, most)[most]
-    texts: list[pa.Array] = []
+    sample: list[tuple[pa.Array, pa.Array]] = []
     for part, part_draws in zip(side, draws, strict=True):
-        for row, batch in batches(part, ["text"]):
-            chosen = part_draws[row : row + len(batch)] < bound
-            texts.append(batch.column("text").filter(pa.array(chosen)))
-    return texts
+        for row, batch in batches(part, ["id", "text"]):
+            chosen = pa.array(part_draws[row : row + len(batch)] < bound)
+            sample.append((batch.column("id").filter(chosen), batch.column("text").filter(chosen)))
+    return sample
 
 
 def score_shard(task: ScoreTask) -> Shard:

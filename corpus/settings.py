@@ -211,9 +211,8 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
 def _clean(location: Sequence[str | int], lines: Mapping[Key, int]) -> Key:
     """Drop the parts of a pydantic location that stand for members of a union, not for keys."""
     key: Key = ()
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if (*key, part) in lines or last or not _is_union_member(part):
+    for part in location:
+        if (*key, part) in lines or not _is_union_member(part):
             key = (*key, part)
     return key
 
@@ -225,7 +224,8 @@ def _is_union_member(part: str | int) -> bool:
         part[:1].isupper()
         or "[" in part
         or part.startswith("<")
-        or part in {"str", "int", "float", "bool", "constrained-str"}
+        or part.startswith("constrained-")
+        or part in {"str", "int", "float", "bool"}
     )
 
 
@@ -255,17 +255,28 @@ def validate(
     except ValidationError as error:
         problems: dict[str, None] = {}
         for one in error.errors(include_url=False):
-            key = _clean(one["loc"], lines)
-            known = key
-            while known not in lines and known:
-                known = known[:-1]
-            place = f"{where}:{lines[known]}" if known in lines else where
-            if any(key[: len(one_set)] == one_set for one_set in overridden):
-                place = "--set"
-            problems[f"{place}: {dotted(key) or 'the recipe'}: {_explain(model, one, key)}"] = None
+            if one["type"] == "several":  # what a model says of several keys at once
+                said = [(tuple(key.split(".")), text) for key, text in one["ctx"]["problems"]]
+            else:
+                cleaned = _clean(one["loc"], lines)
+                said = [(cleaned, _explain(model, one, cleaned))]
+            for key, message in said:
+                problems[_problem(key, message, lines, where, overridden)] = None
         count = len(problems)
         heading = "there is 1 problem" if count == 1 else f"there are {count} problems"
         raise RecipeError("\n".join([f"{heading}:", *problems]), where=where) from None
+
+
+def _problem(
+    key: Key, message: str, lines: Mapping[Key, int], where: str, overridden: Sequence[Key]
+) -> str:
+    known = key
+    while known not in lines and known:
+        known = known[:-1]
+    place = f"{where}:{lines[known]}" if known in lines else where
+    if any(key[: len(one_set)] == one_set for one_set in overridden):
+        place = "--set"
+    return f"{place}: {dotted(key) or 'the recipe'}: {message}"
 
 
 def load_settings(model: type[S], path: str, overrides: Sequence[str], context: Any = None) -> S:

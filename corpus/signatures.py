@@ -69,12 +69,16 @@ def sign(
     progress: Progress,
 ) -> Manifest:
     """Sign every document that is still in."""
+    from corpus.text import minhash, normalization
+
     values = scheme.model_dump(mode="json", exclude={"threshold"})
+    words = normalization.WORDS_VERSIONS[scheme.words]
+    versions = (VERSION, words, minhash.SIGNATURE_VERSION, minhash.BAND_KEY_VERSION)
     tasks = [
         SignaturesTask(
             name=part.name,
             source=part.source,
-            key=fingerprint("signatures", VERSION, values, seed, part.sha256, part.verdict_sha256),
+            key=fingerprint("signatures", versions, values, seed, part.sha256, part.verdict_sha256),
             weight=part.rows + 1,
             part=part,
             scheme=scheme,
@@ -82,7 +86,7 @@ def sign(
         )
         for part in found
     ]
-    stored = {"version": VERSION, "seed": seed, **values}
+    stored = {"versions": versions, "seed": seed, **values}
     return make(output, "signatures", signatures_shard, tasks, engine, progress, settings=stored)
 
 

@@ -106,7 +106,15 @@ class StageFolder(Generic[T]):
             return None
         # A process that was killed right after it wrote the manifest has left them.
         storage.remove(storage.join(self.path, RECEIPTS))
-        return read_manifest(self.path)
+        manifest = read_manifest(self.path)
+        whole = [_whole(self.path, shard) for shard in manifest.shards]
+        if all(whole):
+            return manifest
+        # Files have gone since: what is left of the stage is as after an interruption.
+        for task, shard in zip(self.tasks, manifest.shards, strict=True):
+            storage.write_json(_receipt(task), dataclasses.asdict(shard))
+        storage.remove(storage.join(self.path, MANIFEST))
+        return None
 
     def run(
         self, function: Callable[[T], Shard], engine: Engine, progress: Progress
@@ -163,7 +171,10 @@ class StageFolder(Generic[T]):
         path = _receipt(task)
         if not storage.exists(path):
             return None
-        shard = _shard(storage.read_json(path))
+        try:
+            shard = _shard(storage.read_json(path))
+        except (KeyError, TypeError, InputError):
+            return None  # no receipt of ours: the shard is made again
         return shard if shard.key == task.key and _whole(self.path, shard) else None
 
     def _others(self) -> dict[str, tuple[str, Shard]]:
@@ -184,12 +195,13 @@ class StageFolder(Generic[T]):
         folder, old = elsewhere[task.key]
         if not _whole(folder, old):
             return None
-        start, new_start = f"{old.source}/", f"{task.source}/"
         outputs: list[Output] = []
         for output in old.outputs:
-            if output.path.startswith(start):
-                new_name = output.path[len(start) :].replace(old.name, task.name, 1)
-                new = dataclasses.replace(output, path=new_start + new_name)
+            if not is_elsewhere(output.path):
+                name = storage.name(output.path).replace(old.name, task.name, 1)
+                inner = output.path.removeprefix(f"{old.source}/").rpartition("/")[0]
+                path = "/".join(part for part in (task.source, inner, name) if part)
+                new = dataclasses.replace(output, path=path)
                 storage.link(storage.join(folder, output.path), storage.join(self.path, new.path))
                 outputs.append(new)
             else:
@@ -241,11 +253,16 @@ def used(*steps: Manifest) -> dict[str, Any]:
     return {"uses": sorted({storage.name(step.folder) for step in steps})}
 
 
+def is_elsewhere(path: str) -> bool:
+    """Say whether an output is an input that is used where it lies, not a file in the folder."""
+    return path.startswith("/") or storage.is_remote(path)
+
+
 def _whole(folder: str, shard: Shard) -> bool:
     """Say whether a shard's files are there with their sizes; `corpus check` reads every byte."""
     for output in shard.outputs:
         path = output.path
-        if not (path.startswith("/") or storage.is_remote(path)):
+        if not is_elsewhere(path):
             path = storage.join(folder, path)
         if not storage.exists(path) or storage.size(path) != output.bytes:
             return False
@@ -260,7 +277,8 @@ def shards_in(folder: str) -> Iterator[Shard]:
     receipts = storage.join(folder, RECEIPTS)
     for name in storage.list_folder(receipts):
         if name.endswith(".json"):
-            yield _shard(storage.read_json(storage.join(receipts, name)))
+            with contextlib.suppress(KeyError, TypeError, InputError):
+                yield _shard(storage.read_json(storage.join(receipts, name)))
 
 
 def describe_output(folder: str, path: str, role: str, rows: int = 0) -> Output:

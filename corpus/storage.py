@@ -282,7 +282,9 @@ def publish(path: str) -> Iterator[Path]:
         temporary.replace(final)
         _sync_folder(final.parent)
     except OSError as error:
-        if error.errno not in _WRITE_ERRORS:
+        about = str(error.filename) if error.filename else str(temporary)
+        ours = name(about).startswith(TEMPORARY_PREFIX) or about == str(final.parent)
+        if error.errno not in _WRITE_ERRORS or not ours:
             raise  # something else went wrong inside the block
         raise _cannot_write(path, error) from error
     finally:

@@ -43,8 +43,10 @@ BASE: dict[str, Any] = {
     "tokens": 1000,
     "sources": {
         name: {"weight": 1, "documents": "text.jsonl"}
-        for name in ("wikipedia", "books1", "webtext2", "common_crawl")
-    },
+        for name in ("wikipedia", "books1", "webtext2")
+    }
+    | {"common_crawl": {"weight": 1, "filter": True, "documents": "text.jsonl"}},
+    "filter": {},
     "tokenize": {"vocabulary": "gpt2"},
 }
 

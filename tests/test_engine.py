@@ -40,6 +40,13 @@ def test_results_are_in_the_order_of_the_tasks(engine: Engine) -> None:
     assert list(engine.map(tasks.slow_first, range(20))) == list(range(20))
 
 
+def test_long_task_does_not_hold_up_the_others(engine: Engine, tmp_path: Path) -> None:
+    if isinstance(engine, LocalEngine) and engine.workers == 0:
+        pytest.skip("there are no others")
+    given = [(str(tmp_path / "mark"), number) for number in range(10)]
+    assert list(engine.map(tasks.wait_for_another, given)) == list(range(10))
+
+
 def test_no_tasks_have_no_results(engine: Engine) -> None:
     assert list(engine.map(tasks.double, [])) == []
 

@@ -18,6 +18,7 @@ from corpus.build import Build, read_build
 from corpus.document import DOCUMENT_SCHEMA
 from corpus.errors import InputError, OutputError, RecipeError
 from corpus.export import Export
+from tests.made import make_recipe, run, text, write_jsonl
 
 
 @pytest.fixture
@@ -181,3 +182,16 @@ def test_export_megatron_has_every_shard_with_its_index(made: Build, tmp_path: P
     assert sum(file.endswith(".bin") for file in exported.files) == shards
     assert sum(file.endswith(".idx") for file in exported.files) == shards
     assert str(tmp_path / "out" / "blend.txt") in exported.files
+
+
+def test_export_again_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": text(i)} for i in range(4)]
+    paths = [str(write_jsonl(tmp_path / f"{name}.jsonl", rows)) for name in "ab"]
+    build = run(make_recipe({"x": {"documents": paths}}), tmp_path / "out")
+    folder = tmp_path / "export"
+    settings = {"form": "jsonl", "compression": "none", "say": lambda line: None}
+    export.export(build, folder=str(folder), force=False, **settings)
+    assert len(list(folder.rglob("*.jsonl"))) == 2
+    build = run(make_recipe({"x": {"documents": paths[:1]}}), tmp_path / "out")
+    export.export(build, folder=str(folder), force=True, **settings)
+    assert len(list(folder.rglob("*.jsonl"))) == 1

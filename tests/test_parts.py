@@ -183,3 +183,4 @@ def test_verdict_with_other_rows_than_the_documents_is_refused(tmp_path: Path) -
 
 def test_kept_rows_are_a_mask(tmp_path: Path) -> None:
     assert kept_rows(write_part(tmp_path, 2, [True, None])).dtype == np.bool_
+    assert kept_rows(write_part(tmp_path, 2)).dtype == np.bool_

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,47 @@ def test_times_of_a_step_begin_with_the_step_and_that_of_a_stage_with_the_stage(
     ]
 
 
+def test_watched_stage_says_its_status_the_files_left_and_the_time_left(
+    clock: list[float],
+) -> None:
+    out = io.StringIO()
+    lines = Lines(out, every=10)
+    lines.begin()
+    status = ["1 MB fetched"]
+    lines.watch(lambda: status[0])
+    lines.start("crawl", total=4, reused=1, shards=5)
+    clock[0] += 30
+    lines.advance(shard(), 1)
+    status[0] = "2 MB fetched, faults: stall 1"
+    lines.end("crawl: 5 files")
+    lines.start("extract", total=2, reused=0, shards=2)
+    clock[0] += 10
+    lines.advance(shard(), 1)
+    assert out.getvalue().splitlines() == [
+        "crawl: 4 of 5 shards to make",
+        "crawl: 25%, 1 MB fetched, 3 files left, 90 s left",
+        "crawl: 5 files, 2 MB fetched, faults: stall 1 [30.0 s]",
+        "extract: 2 shards",
+        "extract: 50%, 1 documents/s, 10 s left",
+    ]
+
+
+def test_watched_stage_says_something_while_no_file_is_finished() -> None:
+    out = io.StringIO()
+    lines = Lines(out, every=0.1)
+    lines.begin()
+    lines.watch(lambda: "waiting")
+    lines.start("crawl", total=1, reused=0, shards=1)
+    end = time.monotonic() + 5
+    while "waiting" not in out.getvalue() and time.monotonic() < end:
+        time.sleep(0.01)
+    lines.close()
+    assert "crawl: 0%, waiting, 1 files left" in out.getvalue().splitlines()
+    said = out.getvalue()
+    time.sleep(0.25)
+    assert out.getvalue() == said
+
+
 def test_a_pipe_gets_lines_and_json_gets_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +130,7 @@ def test_a_pipe_gets_lines_and_json_gets_nothing(
     assert isinstance(silent, Silent)
     silent.begin()
     silent.start("x", total=1, reused=0, shards=1)
+    silent.watch(lambda: "x")
     silent.advance(shard(), 1)
     silent.end("x")
     assert capsys.readouterr() == ("", "")

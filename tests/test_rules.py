@@ -94,6 +94,8 @@ def test_lists_of_urls_are_read_with_comments_schemes_and_blank_lines(tmp_path: 
         ("https://site.example/users", False),
         ("https://www.site.example/users/bad?x", True),
         ("https://sub.site.example/users/bad", False),
+        ("https://deep.example/a/b/c/d/e", True),
+        ("https://deep.example/a/b/c", False),
         ("", False),
         ("not a url", False),
     ],
@@ -101,7 +103,8 @@ def test_lists_of_urls_are_read_with_comments_schemes_and_blank_lines(tmp_path: 
 def test_url_is_blocked_by_its_domain_a_parent_domain_or_a_prefix_of_its_path(
     url: str, blocked: bool
 ) -> None:
-    assert is_blocked(url, frozenset({"bad.example", "site.example/users/bad"})) is blocked
+    entries = {"bad.example", "site.example/users/bad", "deep.example/a/b/c/d"}
+    assert is_blocked(url, frozenset(entries)) is blocked
 
 
 def test_url_rule_drops_blocked_pages_and_keeps_those_without_a_url(tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ def test_publishing_again_replaces_the_file_and_changes_its_stamp(folder: str) -
     assert storage.stamp(path) != before
 
 
+def test_reader_of_the_file_before_goes_on_reading_that(tmp_path: Path) -> None:
+    """The new file takes the name; nothing is written into the old one."""
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"the old bytes")
+    with path.open("rb", buffering=0) as reader:
+        assert reader.read(4) == b"the "
+        storage.write_bytes(str(path), b"the new ones")
+        assert reader.read() == b"old bytes"
+    assert path.read_bytes() == b"the new ones"
+
+
 def test_error_while_publishing_leaves_the_old_file_and_no_other(folder: str) -> None:
     path = f"{folder}/file.bin"
     storage.write_bytes(path, b"old")
@@ -125,13 +136,26 @@ def test_find_takes_a_name_with_brackets_as_it_is(folder: str) -> None:
     assert storage.find(f"{folder}/page[1].txt") == [f"{folder}/page[1].txt"]
 
 
-def test_list_folder_sees_what_another_process_has_just_written(folder: str) -> None:
+def test_list_folder_sees_what_has_just_been_written(folder: str) -> None:
     assert names(folder) == []
     storage.write_bytes(f"{folder}/b", b".")
     storage.write_bytes(f"{folder}/a/x", b".")
     assert names(folder) == ["a", "b"]
     storage.write_bytes(f"{folder}/c", b".")
     assert names(folder) == ["a", "b", "c"]
+
+
+def test_objects_of_another_client_are_seen_at_once(s3: str) -> None:
+    import fsspec
+
+    folder = f"{s3}/seen"
+    storage.write_bytes(f"{folder}/a", b".")
+    assert names(folder) == ["a"]
+    assert storage.find(f"{folder}/*") == [f"{folder}/a"]
+    other = fsspec.filesystem("s3", skip_instance_cache=True)
+    other.pipe_file(f"{folder}/b", b".")
+    assert names(folder) == ["a", "b"]
+    assert storage.find(f"{folder}/*") == [f"{folder}/a", f"{folder}/b"]
 
 
 def test_missing_file_is_an_input_error_that_names_it(folder: str) -> None:

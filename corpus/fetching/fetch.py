@@ -12,9 +12,6 @@ With `corpus.fetching.partial` this is the one place beside `corpus.storage` tha
 
 from __future__ import annotations
 
-import random
-import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,6 +19,7 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from corpus.errors import FetchError, InputError
+from corpus.fetching.attempts import Attempts
 from corpus.fetching.http_range import open_http
 from corpus.fetching.partial import Partial
 from corpus.fetching.politeness import Politeness
@@ -44,7 +42,7 @@ class Fetched:
             server has another file by now), `restarted` (it has no ranges), `corrupt` (a copy
             whose gzip members do not decode), `damaged_at_source` (they do not on the server
             either, so the file was taken as it is).
-        complete: Whether the target is the whole file; False when `limit_bytes` cut it.
+        complete: Whether the target is the whole file; False when a limit cut it.
     """
 
     bytes: int
@@ -60,6 +58,7 @@ def fetch(
     target: str,
     *,
     limit_bytes: int | None,
+    limit_records: int | None,
     politeness: Politeness,
     user_agent: str,
     timeout: float,
@@ -72,6 +71,9 @@ def fetch(
         target: Local path. An existing file is replaced: the caller knows what is done already.
         limit_bytes: Stop after this many bytes and keep the whole gzip members of them, so that
             the target is a smaller archive and not a broken one; None for all.
+        limit_records: Stop after the gzip member of this many pages (response, resource and
+            conversion records, one a member as in any crawl), or before the first member that is
+            damaged at its source: what comes after it cannot be counted. None for all.
         politeness: Shared rate limit and circuit breaker; local files do not use them.
         user_agent: Honest name of this program and how to reach its user.
         timeout: Seconds for a connection, and for each wait for more bytes.
@@ -84,15 +86,23 @@ def fetch(
         OutputError: The target cannot be written.
     """
     compressed = (urlsplit(url).path if is_remote(url) else url).endswith(".gz")
-    if limit_bytes is not None and not compressed:
+    limit = "limit_bytes" if limit_records is None else "limit_records"
+    if not compressed and (limit_bytes, limit_records) != (None, None):
         raise InputError(
-            "limit_bytes needs a file of gzip members",
+            f"{limit} needs a file of gzip members",
             where=url,
             why="Any other file would break in the middle of a record.",
-            fix="Leave limit_bytes out for this source.",
+            fix=f"Leave {limit} out for this source.",
         )
-    with Partial(target, url) as partial:
-        download = _Download(partial, limit_bytes, politeness, user_agent, timeout, attempts)
+    with Partial(target, url, limit_records) as partial:
+        download = _Download(
+            partial,
+            limit_bytes,
+            limit_records,
+            Attempts(url, politeness, attempts),
+            user_agent,
+            timeout,
+        )
         cut = False
         while True:
             if not download.arrived():
@@ -101,26 +111,26 @@ def fetch(
             cut = partial.length is None or partial.size < partial.length
             if not compressed or download.sound(cut):
                 break
-        if cut:
-            _keep_whole_members(partial, limit_bytes)
+        if cut or (limit_records is not None and partial.scanner.damage is not None):
+            _keep_whole_members(partial, limit)
         partial.finish()
         return Fetched(
             partial.size,
             partial.sha256,
             partial.validator,
-            download.requests,
-            dict(download.faults),
-            not cut,
+            download.tries.requests,
+            dict(download.tries.faults),
+            partial.size == partial.length,
         )
 
 
-def _keep_whole_members(partial: Partial, limit_bytes: int | None) -> None:
+def _keep_whole_members(partial: Partial, limit: str) -> None:
     if not partial.scanner.members:
         raise InputError(
-            f"limit_bytes {limit_bytes} is less than the first gzip member",
+            f"there is no whole gzip member within {limit}",
             where=partial.url,
-            fix="Raise limit_bytes; one member is one record of a WARC, or the whole of a file "
-            "that was compressed at once.",
+            fix=f"Raise {limit}; one member is one record of a WARC, or the whole of a file that "
+            "was compressed at once.",
         )
     if partial.scanner.boundary < partial.size:
         partial.rewind(partial.scanner.boundary)
@@ -132,18 +142,17 @@ class _Download:
 
     partial: Partial
     limit_bytes: int | None
-    politeness: Politeness
+    limit_records: int | None
+    tries: Attempts
     user_agent: str
     timeout: float
-    attempts: int
-    requests: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    failures: int = 0  # in a row
     copies: set[str] = field(default_factory=set)  # digests of damaged copies
+    doubted: set[int] = field(default_factory=set)  # where members that arrived damaged begin
 
     def end(self) -> int | None:
         """Return where the download ends, or None when only the server knows."""
-        known = [size for size in (self.limit_bytes, self.partial.length) if size is not None]
+        ends = (self.limit_bytes, self.partial.length, self.partial.scanner.reached)
+        known = [size for size in ends if size is not None]
         return min(known) if known else None
 
     def arrived(self) -> bool:
@@ -169,11 +178,11 @@ class _Download:
             return True
         if not is_remote(partial.url) or partial.sha256 in self.copies:
             # The same bytes twice are the server's own: the reader accounts for the damage.
-            self.faults["damaged_at_source"] += 1
+            self.tries.note("damaged_at_source")
             return True
-        self.faults["corrupt"] += 1
+        self.tries.note("corrupt")
         self.copies.add(partial.sha256)
-        if len(self.copies) > self.attempts:
+        if len(self.copies) > self.tries.most:
             raise FetchError(
                 f"{len(self.copies)} copies arrived damaged, each in another way",
                 where=partial.url,
@@ -189,24 +198,27 @@ class _Download:
         Raises:
             FetchError: That was one failure too many, or one that will not pass.
         """
-        partial, remote = self.partial, is_remote(self.partial.url)
+        partial, tries = self.partial, self.tries
         if partial.size and partial.validator is None:
             partial.begin(None, None)  # nothing would tell whether the rest is of the same file
-        if remote:
-            self.politeness.wait(partial.url)
+        tries.begin()
         before = partial.size
-        self.requests += 1
         try:
             with self._open() as answer:
-                self._take(answer, remote)
-            self.failures = 0
+                self._take(answer)
+            tries.succeeded()
+            if self._in_doubt():
+                tries.note("corrupt")
+                self.doubted.add(partial.scanner.boundary)
+                partial.rewind(partial.scanner.boundary)
         except Fault as fault:
-            self.faults[fault.kind] += 1
-            self.failures = 1 + (self.failures if partial.size - before < _PROGRESS else 0)
-            self._recover(fault, remote)
+            advanced = partial.size - before >= _PROGRESS
+            if fault.kind == "range":
+                partial.begin(None, None)
+            fix = f"Run the same command again: it goes on from byte {partial.size}."
+            tries.failed(fault, advanced=advanced, fix=fix)
         except FetchError:
-            if remote:
-                self.politeness.succeeded()  # a plain answer, although not the one hoped for
+            tries.answered()
             raise
 
     def _open(self) -> AbstractContextManager[Answer]:
@@ -225,11 +237,11 @@ class _Download:
             timeout=self.timeout,
         )
 
-    def _take(self, answer: Answer, remote: bool) -> None:
+    def _take(self, answer: Answer) -> None:
         partial = self.partial
-        first = next(answer.blocks, b"")  # an error page under status 200 shows itself here
-        if remote:
-            self.politeness.succeeded()
+        blocks = self.tries.counted(answer.blocks)
+        first = next(blocks, b"")  # an error page under status 200 shows itself here
+        self.tries.answered()
         changed = _differ(answer.validator, partial.validator) or _differ(
             answer.length, partial.length
         )
@@ -238,45 +250,31 @@ class _Download:
             raise Fault("changed", "the server has another file than before")
         if not answer.start:
             if partial.size:
-                self.faults["changed" if changed else "restarted"] += 1
+                self.tries.note("changed" if changed else "restarted")
             partial.begin(answer.validator, answer.length)
         end = self.end()
         stop = _LARGEST if end is None else end
-        for block in chain((first,), answer.blocks):
+        for block in chain((first,), blocks):
             partial.append(block[: stop - partial.size])
-            if partial.size >= stop:
+            if partial.size >= stop or partial.scanner.reached is not None or self._in_doubt():
                 break
         if partial.size >= _LARGEST:
             raise FetchError(f"the file has more than {_LARGEST} bytes", where=partial.url)
+        if partial.scanner.reached is not None or self._in_doubt():
+            return
         if end is None or (partial.length is None and partial.size < end):
             partial.length = partial.size  # the server had not said, and ended here
         elif partial.size < end:
             raise Fault("truncated", f"{partial.size} of {end} bytes")
 
-    def _recover(self, fault: Fault, remote: bool) -> None:
-        """Tell everybody what the fault means for them, then wait or give up."""
-        partial, politeness = self.partial, self.politeness
-        going_on = True
-        if fault.kind == "range":
-            partial.begin(None, None)
-        if remote:
-            if fault.kind == "forbidden":
-                going_on = politeness.refused()
-            elif fault.kind in ("throttled", "error_page"):
-                politeness.throttled(fault.retry_after)
-            else:
-                politeness.unanswered()
-        if not going_on or self.failures >= self.attempts:
-            raise FetchError(
-                f"given up after {self.failures} failed requests in a row",
-                where=partial.url,
-                why=f"The last one: {fault}",
-                fix=f"Run the same command again: it goes on from byte {partial.size}. If the "
-                "server refuses or throttles, lower requests_per_second first.",
-            ) from fault
-        longest = politeness.longest_pause
-        pause = random.uniform(0.0, min(longest, politeness.backoff * 2.0**self.failures))
-        time.sleep(max(pause, min(fault.retry_after or 0.0, longest)))
+    def _in_doubt(self) -> bool:
+        """Return whether a damaged member stands between here and the records that are wanted.
+
+        It is fetched again before anything after it, which may be most of a gigabyte, is.
+        """
+        scanner, remote = self.partial.scanner, is_remote(self.partial.url)
+        doubtful = remote and self.limit_records is not None and scanner.damage is not None
+        return doubtful and scanner.boundary not in self.doubted
 
 
 def _differ(now: object | None, before: object | None) -> bool:

@@ -4,11 +4,13 @@ A WARC of Common Crawl is one gzip member a record (WARC 1.1, annex D), so that 
 after any member and still be a whole archive. The scanner is fed the bytes of a file in order and
 knows where the last whole member ended and whether all of them decoded with the right length and
 CRC-32 (RFC 1952): that is how a flipped bit in transit is found. It keeps nothing: memory is
-bounded by one block of output, whatever the file claims to decompress to.
+bounded by one block of output, whatever the file claims to decompress to. It also counts the
+members that begin with a page's record, so that a download can stop after so many.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 
 MAGIC = b"\x1f\x8b"
@@ -17,6 +19,12 @@ _BLOCK = 1 << 20  # bytes of output held at a time
 # Deflate reaches 1032:1 at most; text reaches 20:1. Beyond this much output for one member the
 # check would cost more than the download, and the reader has bounds of its own.
 _LARGEST_MEMBER = 1 << 36
+_HEAD = 1 << 12  # bytes of a member that are looked at for the type of its record
+# Records with a page in them (WARC 1.1, section 6): one of the first header lines says so.
+_PAGE = re.compile(
+    rb"WARC/[^\n]*\n(?:[^\r\n][^\n]*\n)*?WARC-Type:[ \t]*(?:response|resource|conversion)\b",
+    re.IGNORECASE,
+)
 
 
 class MemberScanner:
@@ -26,15 +34,22 @@ class MemberScanner:
         position: Bytes fed so far.
         boundary: Bytes up to the end of the last whole member.
         members: Whole members so far.
+        pages: Those of them that begin with a response, resource or conversion record.
+        reached: Bytes up to the end of the last page that is wanted, or None before it came by.
+            Nothing after it is looked at.
         damage: What is wrong with the member that starts at `boundary`, or None. Nothing after
             damage is looked at.
     """
 
-    def __init__(self, boundary: int = 0, members: int = 0) -> None:
-        """Start at a member's first byte: `boundary` bytes into the file, after `members`."""
-        self.position = boundary
-        self.boundary = boundary
-        self.members = members
+    def __init__(self, limit_pages: int | None = None) -> None:
+        """Start at the first byte of a file of which so many pages are wanted, or all of it."""
+        self.position = 0
+        self.boundary = 0
+        self.members = 0
+        self.pages = 0
+        self.reached: int | None = None
+        self._limit_pages = limit_pages
+        self._head = b""
         self.damage: str | None = None
         self._decoder: zlib._Decompress | None = None
         self._produced = 0
@@ -49,7 +64,7 @@ class MemberScanner:
     def feed(self, data: bytes) -> None:
         """Follow the next bytes of the file."""
         self.position += len(data)
-        while data and self.damage is None:
+        while data and self.damage is None and self.reached is None:
             if self._decoder is None:
                 data = self._begin(data)
                 if not data:
@@ -63,6 +78,7 @@ class MemberScanner:
         if data:
             self._decoder = zlib.decompressobj(wbits=_WINDOW)
             self._produced = 0
+            self._head = b""
         return data
 
     def _decode(self, data: bytes) -> bytes:
@@ -71,7 +87,10 @@ class MemberScanner:
         assert decoder is not None
         try:
             while data and not decoder.eof:
-                self._produced += len(decoder.decompress(data, _BLOCK))
+                block = decoder.decompress(data, _BLOCK)
+                if self._produced < _HEAD:
+                    self._head += block[: _HEAD - self._produced]
+                self._produced += len(block)
                 data = decoder.unconsumed_tail
         except zlib.error as error:
             self.damage = str(error)
@@ -85,4 +104,8 @@ class MemberScanner:
         self.boundary = self.position - len(rest)
         self.members += 1
         self._decoder = None
+        if _PAGE.match(self._head):
+            self.pages += 1
+            if self.pages == self._limit_pages:
+                self.reached = self.boundary
         return rest

@@ -38,7 +38,8 @@ class Partial:
         scanner: Follows the gzip members.
     """
 
-    def __init__(self, target: str, url: str) -> None:
+    def __init__(self, target: str, url: str, limit_pages: int | None = None) -> None:
+        """Describe the file; `limit_pages` is for the scanner."""
         self.target = Path(target)
         self.path = Path(f"{target}.partial")
         self.about = Path(f"{target}.partial.json")
@@ -46,7 +47,8 @@ class Partial:
         self.size = 0
         self.validator: str | None = None
         self.length: int | None = None
-        self.scanner = MemberScanner()
+        self.scanner = MemberScanner(limit_pages)
+        self._limit_pages = limit_pages
         self._digest = hashlib.sha256()
         self._stream: BinaryIO
 
@@ -157,7 +159,7 @@ class Partial:
 
     def _read_again(self) -> None:
         self.size = 0
-        self.scanner = MemberScanner()
+        self.scanner = MemberScanner(self._limit_pages)
         self._digest = hashlib.sha256()
         self._stream.seek(0)
         while data := self._stream.read(_BLOCK):

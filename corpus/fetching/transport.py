@@ -101,15 +101,16 @@ def open_local(url: str, start: int) -> Iterator[Answer]:
 
 
 @contextmanager
-def open_storage(url: str, start: int) -> Iterator[Answer]:
-    """Open a file of object storage from a byte on.
+def open_storage(url: str, start: int, end: int | None = None) -> Iterator[Answer]:
+    """Open a file of object storage from a byte on, or a range of it.
 
-    The client library of the scheme finds the credentials and asks for 8 MiB at a time, with its
-    own retries; the rate limit counts the whole as one request.
+    The client library of the scheme finds the credentials and asks for 8 MiB at a time, or for the
+    whole range, with its own retries; the rate limit counts the whole as one request.
 
     Args:
         url: Any URL that fsspec knows: s3://, gs://, memory://.
         start: First byte.
+        end: End of a range, or None for the end of the file.
 
     Raises:
         Fault: The storage refuses or fails; it may pass.
@@ -124,9 +125,13 @@ def open_storage(url: str, start: int) -> Iterator[Answer]:
     try:
         info: dict[str, Any] = filesystem.info(path)
         validator = info.get("ETag") or info.get("etag") or info.get("created")
+        named = None if validator is None else str(validator)
+        if end is not None:
+            data: bytes = filesystem.cat_file(path, start=start, end=end)
+            yield Answer(start, info.get("size"), named, iter([data]))
+            return
         with filesystem.open(path, "rb", block_size=_STORAGE_BLOCK) as stream:
             stream.seek(start)
-            named = None if validator is None else str(validator)
             yield Answer(start, info.get("size"), named, _blocks(cast(BinaryIO, stream)))
     except FileNotFoundError as error:
         raise FetchError(

@@ -4,7 +4,7 @@ A snapshot lists its files in `crawl-data/<snapshot>/<kind>.paths.gz`, one path 
 the base URL (https://data.commoncrawl.org/, s3://commoncrawl/, any mirror, or a local folder of
 the same shape). GPT-3 (2020, section 2.2 and table 2.2) took 41 shards of monthly snapshots; how
 many files a recipe takes of each is its own business, and which ones is drawn here. Downloading
-them is the business of `corpus.fetch`.
+them is the business of `corpus.fetching`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import xxhash
 from corpus.errors import InputError
 
 _SNAPSHOT = re.compile(r"CC-MAIN-20\d\d-(?:0[1-9]|[1-4]\d|5[0-3])")
-_KINDS = ("warc", "wet")
+_KINDS = ("warc", "wet", "cc-index", "cc-index-table")
 # Relative segments of plain characters: no scheme, no "..", nothing that a shell or a URL reads.
 _PATH = re.compile(r"(?:[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*/)*[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*")
 # A snapshot has 100,000 files of 140 bytes a line: 14 MB, 300 kB compressed.
@@ -44,6 +44,11 @@ def address(base_url: str, path: str) -> str:
     return f"{base_url.rstrip('/')}/{path}"
 
 
+def is_path(path: str) -> bool:
+    """Return whether a path is relative, plain, and does not lead out of the crawl."""
+    return _PATH.fullmatch(path) is not None
+
+
 def paths(
     snapshot: str, *, base_url: str, kind: str, fetch_bytes: Callable[[str], bytes]
 ) -> list[str]:
@@ -52,7 +57,8 @@ def paths(
     Args:
         snapshot: CC-MAIN-YYYY-WW.
         base_url: Where the crawl is: a URL or a local folder that holds `crawl-data/`.
-        kind: "warc" (pages as they were served) or "wet" (plain text made by Common Crawl).
+        kind: "warc" (pages as they were served), "wet" (plain text made by Common Crawl),
+            "cc-index" or "cc-index-table" (its indexes).
         fetch_bytes: Returns the bytes at a URL or local path; its errors pass through.
 
     Returns:
@@ -71,7 +77,7 @@ def paths(
         path = line.decode("ascii", "replace")
         if not path:
             continue
-        if not _PATH.fullmatch(path):
+        if not is_path(path):
             raise InputError(
                 f"line {number} is not the relative path of a file: {path[:200]!r}",
                 where=where,

@@ -27,6 +27,7 @@ _HOST = re.compile(r"[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\[[0-9a-f:.]+\]")
 # Control characters and space at the ends; tabs and line ends anywhere (WHATWG URL, 4.4).
 _ENDS = "".join(map(chr, range(0x21)))
 _IGNORED = str.maketrans("", "", "\t\r\n")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 # Printable ASCII that stays as it is; everything else is percent-encoded.
@@ -54,9 +55,10 @@ def key(url: str) -> str | None:
     if _WWW.match(host) and "." in _WWW.sub("", host, count=1):
         host = _WWW.sub("", host, count=1)
     shown = "" if port is None or port == _PORTS[scheme] else f":{port}"
-    path = _canonical(_without_dots(path)).rstrip("/")
-    kept = sorted(pair for pair in query.split("&") if pair and not _is_tracking(pair))
-    tail = "?" + _canonical("&".join(kept)) if kept else ""
+    path = _without_dots(_canonical(path)).rstrip("/")  # %2e is a dot as well
+    pairs = map(_canonical, query.split("&"))
+    kept = sorted(pair for pair in pairs if pair and not _is_tracking(pair))
+    tail = "?" + "&".join(kept) if kept else ""
     return host + shown + path + tail
 
 
@@ -99,8 +101,9 @@ def _split(url: str) -> tuple[str, str, int | None, str, str] | None:
 
 def _canonical(text: str) -> str:
     """Write percent-encoding in one way: only where it is needed, in UTF-8 and in upper case."""
-    text = _LONE_PERCENT.sub("%25", text)
-    text = quote(text, safe=_KEPT, encoding="utf-8", errors="replace")
+    # A surrogate that stands for no character would become a question mark: a query's beginning.
+    text = _LONE_PERCENT.sub("%25", _SURROGATE.sub("\ufffd", text))
+    text = quote(text, safe=_KEPT, encoding="utf-8")
     return _PERCENT.sub(_decoded_unreserved, text)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from corpus.document import Drop, DropReason, Page, Place, identifier
+from corpus.sources.archive.chosen import in_archive
 from corpus.sources.archive.http import (
     MAX_HEAD_BYTES,
     BodyTooLarge,
@@ -44,18 +45,23 @@ _BINARY = (
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title")
 
 
-def read(path: str, *, name: str, max_page_bytes: int) -> Iterator[Page | Drop]:
+def read(
+    path: str, *, name: str, max_page_bytes: int, offsets: str | None = None
+) -> Iterator[Page | Drop]:
     """Yield the pages of an archive and what of it was lost, in the order of the archive.
 
     Args:
         path: Local path or URL of a WARC, WET or ARC file, plain or compressed.
         name: The archive's stable name; with offset and record id it makes the identifiers.
         max_page_bytes: Bound on the bytes of a page, codings undone.
+        offsets: Of a file of records chosen from the archive `name`, the path of the table that
+            says where in it they were.
 
     Raises:
         InputError: The file cannot be read, or is no archive.
     """
-    for item in records(path, max_record_bytes=max_page_bytes + MAX_HEAD_BYTES):
+    items = records(path, max_record_bytes=max_page_bytes + MAX_HEAD_BYTES)
+    for item in items if offsets is None else in_archive(items, offsets):
         if isinstance(item, Damage):
             reason = DropReason.TRUNCATED_RECORD if item.at_end else DropReason.DAMAGED_RECORD
             yield Drop(
@@ -102,7 +108,7 @@ def _page(record: Record, name: str, limit: int) -> Page | Drop | None:
         return _drop(record, name, DropReason.MIME_TYPE, f"{mime_type}, but the bytes are binary")
     if not whole:
         return _drop(record, name, DropReason.PAGE_TOO_LARGE, f"over {limit} bytes")
-    if not body.strip():
+    if not body or body.isspace():
         return _drop(record, name, DropReason.EMPTY_BODY, None)
     return Page(
         id=_identifier(record, name),

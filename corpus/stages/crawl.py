@@ -1,83 +1,114 @@
 """crawl: every input file of every source, present and known by its digest.
 
 In: the recipe. Out: one shard a file, in `crawl-<fingerprint>/<source>/` for what is downloaded or
-made, and where it lies for local files and objects of a store. Nothing is read here but bytes.
+made, and where it lies for local files and objects of a store. Nothing is read here but bytes, and
+the lists and indexes that say which files and pages there are.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
-import tempfile
+import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus import storage
-from corpus.config import CommonCrawl, Crawl, Recipe, Source, Stdlib, WebText
+from corpus.config import CommonCrawl, Crawl, Pages, Recipe, Source, Stdlib, WebText
+from corpus.crawl_shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
 from corpus.errors import InputError
-from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
+from corpus.manifest import Manifest, fingerprint
 from corpus.progress import Progress
-from corpus.stage_folder import describe_output, make
+from corpus.stage_folder import make
+from corpus.tables import size
+
+if TYPE_CHECKING:
+    from corpus.fetching.tally import Tally
 
 STAGE = "crawl"
-# After a 403 the whole run waits so long, then longer, and gives up after the last: Common Crawl's
-# own advice is to stop for a day, which a person has to decide.
-COOLDOWN, COOLDOWNS = 60.0, 5
-BACKOFF, LONGEST_PAUSE = 1.0, 900.0  # seconds; 503 answers last for minutes
 
 
 @dataclass(frozen=True)
-class CrawlTask:
-    """One file to fetch or to look at, or one miniature source to make.
+class _Run:
+    """What the parts of this stage need.
 
     Attributes:
-        path: Path or URL of the file; "" for a miniature source.
-        role: "input", or "submissions" for what only tells which pages count.
-        fetched: Whether the file is copied to the stage's folder.
-        limit_bytes: Fetch only the whole records in so many bytes.
-        make: A miniature source to make instead, with its seed.
+        steps: Manifests of the steps that were made, for `corpus clean`.
     """
 
-    name: str
-    source: str
-    key: str
-    weight: int
-    settings: Crawl
-    path: str = ""
-    role: str = "input"
-    fetched: bool = False
-    limit_bytes: int | None = None
-    make: Stdlib | None = None
-    seed: int = 0
-    folder: str = ""
+    recipe: Recipe
+    output: str
+    engine: Engine
+    progress: Progress
+    steps: list[Manifest] = field(default_factory=list)
+
+    def fetched(self, source: str, url: str) -> str:
+        """Return the path of a copy of a list, which is fetched once."""
+        # A published list never changes; that of a local mirror may.
+        stamp = "" if storage.is_remote(url) else storage.stamp(url)
+        key = fingerprint("paths", url, stamp)
+        task = CrawlTask("list", source, key, 1, self.recipe.crawl, path=url, fetched=True)
+        manifest = make(self.output, "paths", crawl_shard, [task], self.engine, self.progress)
+        self.steps.append(manifest)
+        return manifest.path(manifest.shards[0].outputs[0])
+
+    def listed(self, source: str, kind: CommonCrawl, snapshot: str, what: str) -> list[str]:
+        """Return the paths in one of a snapshot's lists."""
+        from corpus.sources import commoncrawl
+
+        return commoncrawl.paths(
+            snapshot,
+            base_url=kind.base_url,
+            kind=what,
+            fetch_bytes=lambda url: storage.read_bytes(self.fetched(source, url)),
+        )
 
 
 def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Manifest:
     """Make every input file present.
 
     Raises:
-        InputError: A file is not there, or a pattern matches none.
+        InputError: A file is not there, a pattern matches none, or no page is of a selection.
         FetchError: A download failed for good.
     """
+    from corpus.fetching.session import make_session
+    from corpus.fetching.tally import Tally
+
+    tally = Tally(make_session(recipe.crawl, output).politeness.folder)
+    tally.reset()
+    progress.watch(functools.partial(_status, tally, time.monotonic()))
+    this = _Run(recipe, output, engine, progress)
     tasks: list[CrawlTask] = []
-    steps: list[Manifest] = []
     for name, source in recipe.sources.items():
         kind = getattr(source, source.kind)
         if isinstance(kind, Stdlib):
             tasks.append(_make_task(name, kind, recipe))
-            continue
-        if isinstance(kind, CommonCrawl):
-            paths, lists = _snapshot_files(name, kind, recipe, output, engine, progress)
-            steps += lists
-            files = [(path, "input", kind.limit_bytes) for path in paths]
+        elif isinstance(kind, CommonCrawl) and kind.pages is not None:
+            tasks += _page_tasks(this, name, kind, kind.pages)
         else:
-            files = [(path, role, None) for path, role in _listed(name, source)]
-        tasks += [
-            _file_task(name, index, path, role, limit, source, recipe.crawl)
-            for index, (path, role, limit) in enumerate(files)
-        ]
-    return make(output, STAGE, crawl_shard, tasks, engine, progress, uses=steps)
+            if isinstance(kind, CommonCrawl):
+                files = [(path, "input") for path in _crawl_files(this, name, kind)]
+            else:
+                files = _listed(name, source)
+            tasks += [
+                _file_task(name, index, path, role, source, recipe.crawl)
+                for index, (path, role) in enumerate(files)
+            ]
+    return make(output, STAGE, crawl_shard, tasks, engine, progress, uses=this.steps)
+
+
+def _status(tally: Tally, began: float) -> str:
+    """Return what this machine has fetched so far, how fast, and what went wrong on the way."""
+    transfers = tally.read()
+    if not transfers.requests:
+        return ""
+    rate = size(int(transfers.bytes / max(time.monotonic() - began, 1e-3)))
+    faults = ", ".join(f"{kind} {number}" for kind, number in transfers.faults.items())
+    return f"{size(transfers.bytes)} fetched at {rate}/s, faults: {faults or 'none'}"
 
 
 def _make_task(name: str, make: Stdlib, recipe: Recipe) -> CrawlTask:
@@ -93,60 +124,110 @@ def _file_task(
     index: int,
     path: str,
     role: str,
-    limit: int | None,
     source: Source,
     settings: Crawl,
 ) -> CrawlTask:
+    kind = source.commoncrawl
+    limits = (kind.limit_bytes, kind.limit_records) if kind else (None, None)
     over_http = path.startswith(("http://", "https://"))
     # A crawl's files are fetched from wherever they are; other objects of a store, and all local
     # files, are read where they lie.
     fetched = over_http or (
-        source.commoncrawl is not None and (storage.is_remote(path) or limit is not None)
+        kind is not None and (storage.is_remote(path) or limits != (None, None))
     )
     stamp = "" if fetched else storage.stamp(path)
     return CrawlTask(
         name=f"part-{index:05d}",
         source=name,
-        key=fingerprint(STAGE, name, path, role, limit, stamp),
+        key=fingerprint(STAGE, name, path, role, limits, stamp),
         weight=1 if fetched else storage.size(path) + 1,
         settings=settings,
         path=path,
         role=role,
         fetched=fetched,
-        limit_bytes=limit,
+        limit_bytes=limits[0],
+        limit_records=limits[1],
     )
 
 
-def _snapshot_files(
-    name: str,
-    kind: CommonCrawl,
-    recipe: Recipe,
-    output: str,
-    engine: Engine,
-    progress: Progress,
-) -> tuple[list[str], list[Manifest]]:
-    """Return the addresses of the chosen WARC files, and the lists, which are fetched once."""
+def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
+    """Return the addresses of the chosen files of a crawl."""
     from corpus.sources import commoncrawl
 
-    lists: list[Manifest] = []
-
-    def fetch_list(url: str) -> bytes:
-        # A published list never changes; that of a local mirror may.
-        stamp = "" if storage.is_remote(url) else storage.stamp(url)
-        key = fingerprint("paths", url, stamp)
-        task = CrawlTask("list", name, key, 1, recipe.crawl, path=url, fetched=True)
-        manifest = make(output, "paths", crawl_shard, [task], engine, progress)
-        lists.append(manifest)
-        return storage.read_bytes(manifest.path(manifest.shards[0].outputs[0]))
-
-    chosen: list[str] = []
+    for path in kind.paths:
+        if not commoncrawl.is_path(path):
+            raise InputError(
+                f"{path!r} is not a path relative to base_url",
+                where=f"sources.{name}.commoncrawl.paths",
+                fix="Give it as it stands in warc.paths.gz: crawl-data/CC-MAIN-.../....warc.gz",
+            )
+    chosen = list(dict.fromkeys(kind.paths))
     for snapshot in kind.snapshots:
-        paths = commoncrawl.paths(
-            snapshot, base_url=kind.base_url, kind="warc", fetch_bytes=fetch_list
+        chosen += _sample(this, name, kind, snapshot)
+    return [_whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
+
+
+def _sample(this: _Run, name: str, kind: CommonCrawl, snapshot: str) -> list[str]:
+    from corpus.sources import commoncrawl
+
+    paths = this.listed(name, kind, snapshot, kind.kind)
+    return commoncrawl.choose(paths, files=kind.files, seed=this.recipe.seed)
+
+
+def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[CrawlTask]:
+    """Look the pages up in the index of each snapshot, and return a task for each archive."""
+    from corpus import selection
+    from corpus.sources import commoncrawl
+
+    where, seed, how = f"sources.{name}.commoncrawl.pages", this.recipe.seed, this.recipe.crawl
+    found: list[Manifest] = []
+    tasks: list[CrawlTask] = []
+    wanted = selection.selection_of(pages, None)
+    for snapshot in kind.snapshots:
+        if kind.files is not None:
+            wanted = selection.selection_of(pages, _sample(this, name, kind, snapshot))
+        if pages.index == "columnar":
+            files = this.listed(name, kind, snapshot, "cc-index-table")
+            looks = selection.table_tasks(name, kind, files, wanted, seed, how)
+        else:
+            commoncrawl.check_snapshot(snapshot)
+            folder = commoncrawl.address(kind.base_url, selection.index_folder(snapshot))
+            cluster = this.fetched(name, f"{folder}/cluster.idx")
+            looks = selection.line_tasks(name, kind, snapshot, cluster, wanted, seed, how)
+        step = make(
+            this.output, selection.STEP, selection.index_shard, looks, this.engine, this.progress
         )
-        sample = commoncrawl.choose(paths, files=kind.files, seed=recipe.seed)
-        chosen += [_whole_path(commoncrawl.address(kind.base_url, path)) for path in sample]
-    return chosen, lists
+        found.append(step)
+        for archive, pieces in selection.archives_of(step, pages.limit).items():
+            url = _whole_path(commoncrawl.address(kind.base_url, archive))
+            tasks.append(_pieces_task(name, len(tasks), url, pieces.tobytes(), how))
+    this.steps.extend(found)
+    if not tasks:
+        raise InputError(
+            "the index has no page of this selection",
+            where=where,
+            fix="Check the spelling, and the snapshots: few pages are in all of them.",
+        )
+    missing = selection.missing_of(found, wanted)
+    if missing:
+        key = fingerprint(STAGE, name, "not_in_index", missing)
+        tasks.append(CrawlTask("not-in-index", name, key, 1, how, missing=missing))
+    return tasks
+
+
+def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Crawl) -> CrawlTask:
+    stamp = "" if storage.is_remote(url) else storage.stamp(url)
+    digest = hashlib.sha256(pieces).hexdigest()
+    return CrawlTask(
+        name=f"part-{index:05d}",
+        source=name,
+        key=fingerprint(STAGE, name, url, "pages", digest, stamp),
+        weight=1,
+        settings=how,
+        path=url,
+        fetched=True,
+        pieces=pieces,
+    )
 
 
 def _listed(name: str, source: Source) -> list[tuple[str, str]]:
@@ -182,67 +263,3 @@ def _expand(name: str, patterns: tuple[str, ...]) -> list[str]:
 def _whole_path(path: str) -> str:
     """Return a URL as it is, and a local path from the root on: relative ones are the stage's."""
     return path if storage.is_remote(path) else str(Path(path.removeprefix("file://")).absolute())
-
-
-def crawl_shard(task: CrawlTask) -> Shard:
-    """Fetch, make or look at one file."""
-    if task.make is not None:
-        outputs = _make(task, task.make)
-    elif task.fetched:
-        outputs = (_fetch(task),)
-    elif storage.is_remote(task.path):
-        # An object of a store is read where it lies; its ETag stands for its bytes.
-        digest = fingerprint(storage.stamp(task.path))
-        outputs = (Output(task.role, task.path, storage.size(task.path), digest),)
-    else:
-        outputs = (Output(task.role, task.path, *storage.digest(task.path)),)
-    files = len(outputs)
-    measures = {"bytes": sum(output.bytes for output in outputs)}
-    return Shard(task.name, task.source, task.key, outputs, Counts(files, files), measures)
-
-
-def _fetch(task: CrawlTask) -> Output:
-    from corpus.fetching import fetch
-    from corpus.fetching.politeness import Politeness
-
-    path = f"{task.source}/{task.name}-{storage.name(task.path)}"
-    target = storage.join(task.folder, path)
-    scratch = Path(tempfile.gettempdir()) / f"corpusmill-{fingerprint(task.folder)[:12]}"
-    # A store cannot hold a partial file to go on with: that lies on this machine until it is whole.
-    local = scratch / path if storage.is_remote(target) else Path(target)
-    local.parent.mkdir(parents=True, exist_ok=True)
-    fetch.fetch(
-        task.path,
-        str(local),
-        limit_bytes=task.limit_bytes,
-        politeness=Politeness(
-            folder=str(scratch / "politeness"),
-            requests_per_second=task.settings.requests_per_second,
-            nodes=1,
-            cooldown=COOLDOWN,
-            cooldowns=COOLDOWNS,
-            backoff=BACKOFF,
-            longest_pause=LONGEST_PAUSE,
-        ),
-        user_agent=task.settings.user_agent,
-        timeout=task.settings.timeout,
-        attempts=task.settings.attempts,
-    )
-    if storage.is_remote(target):
-        storage.link(str(local), target)
-        local.unlink()
-    return describe_output(task.folder, path, task.role)
-
-
-def _make(task: CrawlTask, make: Stdlib) -> tuple[Output, ...]:
-    from corpus.sources import benchmarks, stdlib
-
-    quote = [] if make.quote is None else list(benchmarks.read(make.quote, fields=("text",)))
-    outputs: list[Output] = []
-    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX) as scratch:
-        made = stdlib.write(make.make, Path(scratch), seed=task.seed, pages=make.pages, quote=quote)
-        for file in made:
-            path = f"{task.source}/{task.name}-{file.name}"
-            storage.link(str(file), storage.join(task.folder, path))
-            outputs.append(describe_output(task.folder, path, task.role))
-    return tuple(outputs)

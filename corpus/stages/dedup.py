@@ -12,7 +12,7 @@ it duplicates, with their Jaccard index. LSH only proposes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def run(
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
     if manifest is None:
-        summary = _find(found, signed, list(recipe.sources), scheme, folder.path, engine)
+        summary = _find(found, signed, list(recipe.sources), scheme, folder.path, engine, progress)
         shards = folder.run(dedup_shard, engine, progress)
         _check_losses(recipe, settings, shards, folder.path)
         storage.remove(storage.join(folder.path, exchange.EXCHANGE))
@@ -96,6 +96,7 @@ def _find(
     scheme: DedupScheme,
     folder: str,
     engine: Engine,
+    progress: Progress,
 ) -> dict[str, int]:
     """Find the duplicates and list the drops of each part in the exchange; return the figures."""
     storage.remove(storage.join(folder, exchange.EXCHANGE))
@@ -108,8 +109,9 @@ def _find(
     # No more buckets than components: a single one may hold most of the candidates.
     buckets = max(1, min(-(-len(members) // CANDIDATES), len(labels)))
     if len(members):
+        starts = np.searchsorted(signed.part[members], np.arange(len(found) + 1))
         for index, part in enumerate(found):
-            own = members[signed.part[members] == index]
+            own = members[starts[index] : starts[index + 1]]
             table = pa.table(
                 {
                     "row": signed.row[own],
@@ -124,9 +126,9 @@ def _find(
             exchange.ExchangeTask(folder, part, path, scheme)
             for part, path in zip(found, paths, strict=True)
         ]
-        list(engine.map(exchange.exchange_part, moves))
+        _run_all("exchange", engine.map(exchange.exchange_part, moves), len(moves), progress)
         visits = [exchange.VisitTask(folder, b, scheme.threshold) for b in range(buckets)]
-        list(engine.map(exchange.visit_components, visits))
+        _run_all("visit", engine.map(exchange.visit_components, visits), buckets, progress)
     dropped, keepers, jaccard = exchange.read_found(folder)
     _write_drops(found, signed, exact, (dropped, keepers, jaccard), folder)
     sizes = np.bincount(np.searchsorted(labels, component[members])) if len(members) else [0]
@@ -161,6 +163,13 @@ def _components(
     return np.where(connected, labels, -1)
 
 
+def _run_all(step: str, results: Iterator[None], total: int, progress: Progress) -> None:
+    """Run the tasks of a step that leaves nothing behind but files of the exchange."""
+    progress.start(step, total=total, reused=0, shards=total)
+    for _ in results:
+        progress.advance(None, 1)
+
+
 def _write_drops(
     found: Sequence[Part],
     signed: Signed,
@@ -179,8 +188,9 @@ def _write_drops(
     keeper[copies], jaccard[copies] = keeper[originals], jaccard[originals]
     is_near[copies] = is_near[originals]
     gone = np.flatnonzero(keeper != np.arange(len(keeper)))
+    starts = np.searchsorted(signed.part[gone], np.arange(len(found) + 1))
     for index, part in enumerate(found):
-        own = gone[signed.part[gone] == index]
+        own = gone[starts[index] : starts[index + 1]]
         reasons = [
             str(DropReason.NEAR_DUPLICATE if near_one else DropReason.EXACT_DUPLICATE)
             for near_one in is_near[own]

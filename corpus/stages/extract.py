@@ -39,8 +39,11 @@ FAILURES = frozenset(
         DropReason.EXTRACTION_ERROR,
     }
 )
-FEW_FAILURES = 20  # so few may be any share of a source: one cut file is not yet a pattern
+# So few may be any share of a source that keeps something: one cut file is not yet a pattern.
+FEW_FAILURES = 20
 
+# What shapes the documents of archives; ready-made ones are not extracted.
+_PAGE_KEYS = {"extractor", "timeout", "memory_bytes", "max_page_bytes", "max_document_bytes"}
 _READERS = {
     "commoncrawl": "warc",
     "warc": "warc",
@@ -62,6 +65,7 @@ class ExtractTask:
         reader: Which source module reads it.
         fields: For documents: the file's names of our fields.
         links: For WebText: the path of the table of linked pages.
+        offsets: For pages chosen from an archive: the path of the table of their places in it.
         settings: How pages become text.
     """
 
@@ -74,6 +78,7 @@ class ExtractTask:
     reader: str
     fields: Mapping[str, str]
     links: str
+    offsets: str | None
     settings: Extract
     folder: str = ""
 
@@ -114,7 +119,10 @@ def run(
     folder = StageFolder(
         output,
         STAGE,
-        settings={"version": VERSION, **recipe.extract.model_dump(mode="json")},
+        settings={
+            "version": VERSION,
+            **recipe.extract.model_dump(mode="json", exclude={"recycle_pages", "max_failures"}),
+        },
         versions=_versions(recipe.extract, {task.reader for task in tasks}),
         tasks=tasks,
     )
@@ -123,6 +131,8 @@ def run(
         shards = folder.run(extract_shard, engine, progress)
         _check_failures(recipe, shards, folder.path)
         complete = folder.finish(shards, used(*steps))
+    # The bound is not part of the fingerprint: it may be stricter now than when this was built.
+    _check_failures(recipe, complete.shards, folder.path)
     return complete
 
 
@@ -141,13 +151,26 @@ def _tasks(
     reader = _MADE[source.stdlib.make] if source.stdlib else _READERS[source.kind]
     given = source.documents.fields if source.documents else {}
     fields: dict[str, str] = {ours: theirs for ours, theirs in given.items()}  # noqa: C416 - widens
-    what = settings.model_dump(mode="json", exclude={"recycle_pages", "max_failures"})
+    shape = _PAGE_KEYS if reader in ("warc", "webtext") else {"max_document_bytes"}
+    what = settings.model_dump(mode="json", include=shape)
     versions = _versions(settings, {reader})
     tasks: list[ExtractTask] = []
     for shard in crawl.of(name):
+        offsets = next((crawl.path(table) for table in shard.all("offsets")), None)
         for file in shard.all("input"):
             file_name = _file_name(shard, file)
-            depends = (VERSION, name, reader, file_name, file.sha256, fields, links[1], what)
+            beside = [table.sha256 for table in shard.all("offsets")]
+            depends = (
+                VERSION,
+                name,
+                reader,
+                file_name,
+                file.sha256,
+                fields,
+                links[1],
+                what,
+                beside,
+            )
             tasks.append(
                 ExtractTask(
                     name=f"part-{len(tasks):05d}",
@@ -159,6 +182,7 @@ def _tasks(
                     reader=reader,
                     fields=fields,
                     links=links[0],
+                    offsets=offsets,
                     settings=settings,
                 )
             )
@@ -256,7 +280,7 @@ def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
         return webtext.read(task.path, name=task.file_name, linked=linked, max_page_bytes=limit)
     from corpus.sources import warc
 
-    return warc.read(task.path, name=task.file_name, max_page_bytes=limit)
+    return warc.read(task.path, name=task.file_name, max_page_bytes=limit, offsets=task.offsets)
 
 
 def _linked_urls(path: str) -> pa.ChunkedArray:
@@ -290,7 +314,8 @@ def _check_failures(recipe: Recipe, shards: Sequence[Shard], folder: str) -> Non
         counts = add_counts(shard.counts for shard in shards if shard.source == name)
         failed = {r: n for r, n in counts.dropped.items() if r in FAILURES}
         total = sum(failed.values())
-        if total > FEW_FAILURES and total > recipe.extract.max_failures * counts.into:
+        too_many = total > FEW_FAILURES and total > recipe.extract.max_failures * counts.into
+        if too_many or (total and not counts.kept):
             listed = ", ".join(f"{reason} {number}" for reason, number in failed.items())
             raise BoundError(
                 f"{total} of {counts.into} rows of {name} could not be read or extracted",

@@ -76,7 +76,7 @@ def run(
         filtered = recipe.sources[part.source].filter
         depends = (part.sha256, score_digest, recipe.seed)
         if filtered:
-            depends = (*depends, alpha, rules, lists)  # type: ignore[assignment]
+            depends = (*depends, alpha if score_path else None, rules, lists)  # type: ignore[assignment]
         tasks.append(
             FilterTask(
                 name=part.name,
@@ -92,7 +92,12 @@ def run(
                 seed=recipe.seed,
             )
         )
-    stored = {"version": VERSION, "alpha": alpha, "seed": recipe.seed, **rules}
+    stored = {
+        "version": VERSION,
+        "alpha": alpha if scores.paths else None,
+        "seed": recipe.seed,
+        **rules,
+    }
     return make(
         output,
         STAGE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from corpus import storage
 from corpus.config import Mix, Recipe
 from corpus.engine import LocalEngine
-from corpus.manifest import Counts, Manifest, Shard, fingerprint
+from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.mixture import Mixture, ShardEntry, Vocabulary
 from corpus.mixture_plan import Ingredient, MixtureRow, blend, compose, table
 from corpus.progress import Progress
@@ -32,6 +32,7 @@ class MixTask:
     key: str
     weight: int
     mixture: Mixture
+    vocabulary: str
     folder: str = ""
 
 
@@ -67,7 +68,7 @@ def run(
         block=settings.block,
         max_epochs=settings.max_epochs,
         vocabulary=Vocabulary(
-            recipe.tokenize.vocabulary,
+            _vocabulary_name(recipe.tokenize.vocabulary),
             encoder.vocabulary_size,
             encoder.digest,
             encoder.end_of_text,
@@ -75,8 +76,8 @@ def run(
         dtype=token_dtype(encoder.vocabulary_size).name,
     )
     key = fingerprint(STAGE, VERSION, mixture.fingerprint)
-    task = MixTask("mixture", "", key, 1, mixture)
-    stored = {"version": VERSION, **settings.model_dump(mode="json"), "tokens": recipe.tokens}
+    task = MixTask("mixture", "", key, 1, mixture, recipe.tokenize.vocabulary)
+    stored = {"version": VERSION, "mixture": mixture.fingerprint}
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=[task])
     manifest = folder.manifest()
     if manifest is None:
@@ -84,6 +85,12 @@ def run(
         shards = folder.run(mix_shard, LocalEngine(0), progress)
         manifest = folder.finish(shards, {"table": render(table(mixture))})
     return manifest
+
+
+def _vocabulary_name(vocabulary: str) -> str:
+    """Return what the mixture calls the vocabulary: a file of one's own is copied beside it."""
+    is_json = vocabulary.endswith(".json")
+    return "gpt2" if vocabulary == "gpt2" else f"vocabulary.{'json' if is_json else 'tiktoken'}"
 
 
 def _entries(tokenize: Manifest, source: str, role: str) -> list[ShardEntry]:
@@ -102,10 +109,17 @@ def mix_shard(task: MixTask) -> Shard:
     storage.write_bytes(
         storage.join(task.folder, "blend.txt"), f"{blend(mixture, folder='')}\n".encode()
     )
+    vocabulary: tuple[Output, ...] = ()
+    name = mixture.vocabulary.name
+    if name != task.vocabulary:
+        data = storage.read_bytes(task.vocabulary)
+        storage.write_bytes(storage.join(task.folder, name), data)
+        vocabulary = (describe_output(task.folder, name, "vocabulary"),)
     drawn = sum(row.tokens_drawn for row in table(mixture))
     outputs = (
         describe_output(task.folder, MIXTURE, "mixture", mixture.horizon),
         describe_output(task.folder, "blend.txt", "blend"),
+        *vocabulary,
     )
     measures = {"tokens": drawn, "sequences": mixture.horizon}
     return Shard(task.name, task.source, task.key, outputs, Counts(), measures)

@@ -121,11 +121,14 @@ class MixtureSequences:
             InputError: Its file is missing or another one now.
         """
         vocabulary = self.mixture.vocabulary
-        loaded = tokenizer.load(vocabulary.name)
+        name = vocabulary.name
+        if name != "gpt2":  # a file beside the mixture
+            name = storage.join(self.path.rpartition("/")[0] or ".", name)
+        loaded = tokenizer.load(name)
         if loaded.digest != vocabulary.digest:
             raise InputError(
                 "the vocabulary is not the one that the shards were written with",
-                where=vocabulary.name,
+                where=name,
                 why=f"Its digest is {loaded.digest[:12]}..., and was {vocabulary.digest[:12]}...",
                 fix="Put the former file back, or build the corpus again",
             )

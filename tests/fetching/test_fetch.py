@@ -25,6 +25,7 @@ from corpus.fetching.fetch import Fetched, fetch
 from corpus.fetching.http_range import _retry_after
 from corpus.fetching.members import MemberScanner
 from corpus.fetching.politeness import Politeness
+from corpus.fetching.tally import Tally
 from corpus.fetching.transport import is_error_page
 from tests.server import SLOW_DOWN, Server, Trouble
 
@@ -69,6 +70,7 @@ def politeness(folder: Path, **settings: Any) -> Politeness:
 def get(server: Server, folder: Path, name: str = NAME, **settings: Any) -> Fetched:
     arguments: dict[str, Any] = {
         "limit_bytes": None,
+        "limit_records": None,
         "politeness": politeness(folder),
         "user_agent": "corpus-test/1 (+mailto:test@example.org)",
         "timeout": 5.0,
@@ -331,7 +333,7 @@ def test_fetch_limit_on_a_server_without_ranges_stops_there(server: Server, tmp_
 
 
 def test_fetch_limit_under_one_member_is_refused(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="less than the first gzip member"):
+    with pytest.raises(InputError, match="no whole gzip member within limit_bytes"):
         get(server, tmp_path, limit_bytes=5_000)
     assert not (tmp_path / "out.gz").exists()
 
@@ -349,6 +351,85 @@ def test_fetch_limit_smaller_than_what_is_there_cuts(server: Server, tmp_path: P
     fetched = get(server, tmp_path, limit_bytes=50_000)
     assert_whole(tmp_path, fetched, b"".join(MEMBERS[:4]))
     assert fetched.requests == 0
+
+
+def records(pages: int) -> list[bytes]:
+    """Return the gzip members of an archive: a warcinfo, then a request and a response a page."""
+
+    def record(kind: str, number: int) -> bytes:
+        block = random.Random(number).randbytes(4000)
+        head = f"WARC/1.0\r\nWARC-Date: x\r\nWARC-Type: {kind}\r\nContent-Length: 4000\r\n\r\n"
+        return gzip.compress(head.encode() + block + b"\r\n\r\n", mtime=0)
+
+    pairs = [record(kind, n) for n in range(pages) for kind in ("request", "response")]
+    return [record("warcinfo", 0), *pairs]
+
+
+RECORDS = records(30)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 30])
+def test_fetch_limit_records_stops_after_so_many_pages(
+    server: Server, tmp_path: Path, limit: int
+) -> None:
+    server.files[NAME] = b"".join(RECORDS)
+    fetched = get(server, tmp_path, limit_records=limit)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[: 1 + 2 * limit]))
+    assert fetched.complete is (limit == 30)
+    assert len(server.log) == 1
+
+
+def test_fetch_limit_records_over_what_there_is_and_beside_limit_bytes(
+    server: Server, tmp_path: Path
+) -> None:
+    server.files[NAME] = b"".join(RECORDS)
+    assert get(server, tmp_path, limit_records=31).complete
+    fetched = get(server, tmp_path, limit_records=20, limit_bytes=50_000)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[:12]))
+    fetched = get(server, tmp_path, limit_records=3, limit_bytes=50_000)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[:7]))
+
+
+def test_fetch_limit_records_goes_on_after_a_broken_connection(
+    server: Server, tmp_path: Path
+) -> None:
+    server.files[NAME] = b"".join(RECORDS)
+    server.script[NAME] = [Trouble(close_after=10_000), Trouble(reset_after=20_000)]
+    fetched = get(server, tmp_path, limit_records=25)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[:51]))
+
+
+def test_fetch_limit_records_flipped_byte_costs_its_member_and_not_the_rest(
+    server: Server, tmp_path: Path
+) -> None:
+    server.files[NAME] = b"".join(RECORDS)
+    server.script[NAME] = [Trouble(flip=10_000)]
+    fetched = get(server, tmp_path, limit_records=5)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[:11]))
+    assert fetched.faults == {"corrupt": 1}
+    assert [request.range for request in server.log] == [
+        None,
+        f"bytes={len(RECORDS[0] + RECORDS[1])}-",
+    ]
+    assert Tally(str(tmp_path / "polite")).read().bytes < len(server.files[NAME]) * 0.8
+
+
+def test_fetch_limit_records_ends_before_damage_at_the_source(
+    server: Server, tmp_path: Path
+) -> None:
+    broken = bytearray(b"".join(RECORDS))
+    broken[10_000] ^= 1
+    server.files[NAME] = bytes(broken)
+    fetched = get(server, tmp_path, limit_records=5)
+    assert_whole(tmp_path, fetched, b"".join(RECORDS[:2]))
+    assert not fetched.complete
+    assert fetched.faults["damaged_at_source"] == 1
+
+
+def test_fetch_limit_records_needs_gzip_members(server: Server, tmp_path: Path) -> None:
+    server.files["plain.warc"] = b"WARC/1.0"
+    with pytest.raises(InputError, match="limit_records needs a file of gzip members"):
+        get(server, tmp_path, "plain.warc", limit_records=1)
 
 
 def test_fetch_after_failure_continues_and_other_url_does_not(
@@ -387,8 +468,8 @@ import sys
 from corpus.fetching.fetch import fetch
 from corpus.fetching.politeness import Politeness
 polite = Politeness(sys.argv[3], 500.0, 1, 0.1, 2, 0.001, 5.0)
-fetch(sys.argv[1], sys.argv[2], limit_bytes=None, politeness=polite, user_agent="t",
-      timeout=5.0, attempts=3)
+fetch(sys.argv[1], sys.argv[2], limit_bytes=None, limit_records=None, politeness=polite,
+      user_agent="t", timeout=5.0, attempts=3)
 """
 
 
@@ -439,6 +520,7 @@ def test_fetch_unwritable_folder_is_an_output_error(server: Server, tmp_path: Pa
             server.url + NAME,
             str(tmp_path / "file" / "out.gz"),
             limit_bytes=None,
+            limit_records=None,
             politeness=politeness(tmp_path),
             user_agent="t",
             timeout=5.0,
@@ -476,6 +558,7 @@ def test_fetch_proxy_of_the_environment_is_used(
         "http://crawl.invalid/a.gz",
         str(tmp_path / "out.gz"),
         limit_bytes=None,
+        limit_records=None,
         politeness=politeness(tmp_path),
         user_agent="t",
         timeout=5.0,
@@ -520,13 +603,20 @@ def test_fetch_other_transports_give_the_same_bytes(
     polite = politeness(tmp_path)
     settings: dict[str, Any] = {"politeness": polite, "user_agent": "t", "timeout": 5.0}
     target = str(tmp_path / "out.gz")
-    fetched = fetch(url, target, limit_bytes=None, attempts=3, **settings)
+    fetched = fetch(url, target, limit_bytes=None, limit_records=None, attempts=3, **settings)
     assert_whole(tmp_path, fetched)
-    fetched = fetch(url, target, limit_bytes=50_000, attempts=3, **settings)
+    fetched = fetch(url, target, limit_bytes=50_000, limit_records=None, attempts=3, **settings)
     assert_whole(tmp_path, fetched, b"".join(MEMBERS[:4]))
     error = FetchError if form == "memory" else InputError
     with pytest.raises(error, match="nothing"):
-        fetch(f"{url}.nothing.gz", target, limit_bytes=None, attempts=3, **settings)
+        fetch(
+            f"{url}.nothing.gz",
+            target,
+            limit_bytes=None,
+            limit_records=None,
+            attempts=3,
+            **settings,
+        )
     # A half of it is continued, and only the rest is read.
     (tmp_path / "out.gz.partial").write_bytes(b"x" * 4)
     status = source.stat()
@@ -537,7 +627,7 @@ def test_fetch_other_transports_give_the_same_bytes(
             "length": status.st_size,
         }
         (tmp_path / "out.gz.partial.json").write_text(json.dumps(about))
-        fetched = fetch(url, target, limit_bytes=None, attempts=3, **settings)
+        fetched = fetch(url, target, limit_bytes=None, limit_records=None, attempts=3, **settings)
         assert (tmp_path / "out.gz").read_bytes() == b"xxxx" + ARCHIVE[4:]
         assert fetched.faults == {"damaged_at_source": 1}
 
@@ -779,6 +869,7 @@ def test_fetch_unreliable_mirror_gives_exact_files(real_data: Path, tmp_path: Pa
                     base + path,
                     str(target),
                     limit_bytes=None,
+                    limit_records=None,
                     politeness=politeness(tmp_path, longest_pause=0.2, cooldowns=20),
                     user_agent="corpus-test/1",
                     timeout=0.5,

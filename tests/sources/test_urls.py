@@ -22,6 +22,7 @@ from corpus.sources import urls
         "http://example.com.:80/a/./c/../b?y=2&x=1",
         "http://example.com/%61/b?x=1&utm_source=reddit&y=2&fbclid=Q&srsltid=R",
         " http://example.com/a/b\n?x=1&&y=2 ",
+        "http://example.com/a/c/%2E./b?utm%5Fsource=a&y=2&x=1",
     ],
 )
 def test_key_of_one_page_under_many_addresses_is_one(url: str) -> None:
@@ -51,6 +52,7 @@ def test_key_of_different_pages_differs(first: str, second: str) -> None:
         ("http://www.com/", "www.com"),
         ("http://bücher.example/ü?q=ä b", "xn--bcher-kva.example/%C3%BC?q=%C3%A4%20b"),
         ("http://example.com/%zz%c3%bc", "example.com/%25zz%C3%BC"),
+        ("http://example.com/\udcff?{=1&'=2", "example.com/%EF%BF%BD?%7B=1&'=2"),
         ("http://[2001:DB8::1]:8080/x", "[2001:db8::1]:8080/x"),
         ("http://192.0.2.7/", "192.0.2.7"),
     ],

@@ -222,9 +222,16 @@ def test_source_of_which_too_much_fails_stops_the_build_with_what_to_do(tmp_path
 
 
 def test_few_failures_and_rows_that_are_no_candidates_stop_nothing(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("\n".join(["broken"] * 20 + ['{"x": 1}'] * 100))
+    lines = [*LINES, *["broken"] * 20, *['{"x": 1}'] * 100]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
     made = extract(tmp_path, tmp_path / "a.jsonl", max_failures=0)
     assert dropped(made) == {"malformed": 20, "missing_text": 100}
+
+
+def test_source_of_which_nothing_can_be_read_stops_the_build(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("broken")
+    with pytest.raises(BoundError, match="1 of 1 rows of s could not be read"):
+        extract(tmp_path, tmp_path / "a.jsonl", max_failures=1)
 
 
 def test_identifiers_do_not_depend_on_where_a_file_lies_or_which_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from corpus.build import Build
 from corpus.errors import InputError, StageError
 from corpus.mixture import Mixture
 from corpus.shards import TokenShard
+from corpus.trainer.sequences import MixtureSequences
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 
 LENGTH = 16
@@ -137,3 +139,33 @@ def test_mixture_is_json_that_depends_on_the_recipe_alone(tmp_path: Path) -> Non
     ]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert json.loads(files[0].read_text())["seed"] == 11
+
+
+def test_setting_that_changes_nothing_in_the_mixture_keeps_it_whole(tmp_path: Path) -> None:
+    first = mixed(tmp_path, {"a": 1.0}, max_epochs=50.0)
+    for again in (
+        mixed(tmp_path, {"a": 1.0}, max_epochs=60.0),
+        mixed(tmp_path, {"a": 1.0}, max_epochs=60.0, tokens=400 * LENGTH + 1),
+    ):
+        assert read(again).fingerprint == read(first).fingerprint
+
+
+def test_vocabulary_of_ones_own_lies_beside_the_mixture(tmp_path: Path) -> None:
+    ranks = b"".join(base64.b64encode(bytes([i])) + f" {i}\n".encode() for i in range(256))
+    prints = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        path = write_jsonl(folder / "a.jsonl", [{"id": "x", "text": text("some", 400)}])
+        (folder / "bytes.tiktoken").write_bytes(ranks)
+        recipe = make_recipe(
+            {"a": {"documents": str(path), "weight": 1.0}},
+            tokens=LENGTH * 10,
+            tokenize={"vocabulary": str(folder / "bytes.tiktoken")},
+            mix={"sequence_length": LENGTH, "validation": 0.0, "max_epochs": 100},
+        )
+        build = run(recipe, folder / "out")
+        prints.append(read(build).fingerprint)
+        (folder / "bytes.tiktoken").unlink()
+        sequences = MixtureSequences.open(f"{build.stage('mix').folder}/mixture.json")
+        assert sequences.tokenizer().vocabulary_size == 257
+    assert prints[0] == prints[1]

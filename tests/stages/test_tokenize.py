@@ -177,16 +177,13 @@ def test_without_a_mix_nothing_is_held_out(tmp_path: Path) -> None:
 
 
 def test_source_of_which_nothing_is_kept_has_no_shard(tmp_path: Path) -> None:
-    web = write_jsonl(tmp_path / "web.jsonl", [{"text": GERMAN}])
-    recipe = make_recipe(
-        {"web": {"documents": str(web), "filter": True}},
-        filter={"languages": {"en": 1}},
-        tokenize={},
-    )
+    one = write_jsonl(tmp_path / "one.jsonl", [{"text": GERMAN}])
+    two = write_jsonl(tmp_path / "two.jsonl", [{"text": GERMAN}])
+    recipe = make_recipe({"one": one, "two": two}, dedup={}, tokenize={})
     manifest = run(recipe, tmp_path / "out").stage("tokenize")
-    assert manifest.shards[0].outputs == ()
-    assert manifest.counts() == Counts()
-    assert manifest.measure("tokens") == 0
+    assert [len(shard.outputs) for shard in manifest.shards] == [3, 0]
+    assert manifest.counts("two") == Counts()
+    assert manifest.measure("tokens", "two") == 0
 
 
 def test_vocabulary_that_is_not_there_is_an_input_error_before_anything_is_tokenized(

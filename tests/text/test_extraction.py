@@ -85,6 +85,16 @@ def test_main_text_by_trafilatura_leaves_comments_out():
     assert "lovely walk" not in extraction.main_text(PAGE, extractor="trafilatura")
 
 
+def test_main_text_of_a_page_that_trafilatura_refuses_is_found_all_the_same():
+    """It begins in the middle: trafilatura's parser makes one element of it, and gives up."""
+    from trafilatura import extract
+
+    sentence = "The river ran high that morning, and the path beside it was under water."
+    fragment = f"<text id='1' title='River'>\n<pre>\n{sentence}\n</pre>"
+    assert extract(fragment, include_comments=False) is None
+    assert sentence in extraction.main_text(fragment, extractor="trafilatura")
+
+
 def test_main_text_by_none_is_all_visible_text():
     text = extraction.main_text(PAGE.encode(), extractor="none")
     assert "privacy policy" in text

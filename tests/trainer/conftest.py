@@ -80,7 +80,7 @@ def write_mixture(folder: Path, *, seed: int = 1, sequence_length: int = 16) -> 
         horizon=100,
         dtype="uint16",
         vocabulary=mixture.Vocabulary(
-            str(folder / "bytes.tiktoken"),
+            "bytes.tiktoken",
             encoder.vocabulary_size,
             encoder.digest,
             encoder.end_of_text,

@@ -37,7 +37,7 @@ def _warc_headers(head: bytes) -> Headers:
 
 
 # URL address date, then at least a MIME type and the length.
-_ARC_LINE = re.compile(r"(?P<url>.+?) (?P<ip>\S*) (?P<date>\d{8,18}\S*) (?P<rest>.*?)\s*$", re.S)
+_ARC_LINE = re.compile(r"(?P<url>.+?) (?P<ip>\S*) (?P<date>\d{8,18}\S*) ", re.S)
 
 
 def _arc_headers(head: bytes) -> Headers:

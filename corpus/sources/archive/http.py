@@ -20,7 +20,7 @@ _STATUS = re.compile(
     rb"\s*(?:HTTP/?[0-9.]*|ICY)?[ \t]*([1-5][0-9]{2})(?![0-9A-Za-z])", re.IGNORECASE
 )
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]{0,4096})?\r?\n")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]{1,40})", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s{0,16}=\s{0,16}[\"']?\s{0,16}([^\s\"';,]{1,40})", re.IGNORECASE)
 _MAX_CODINGS = 4
 _PIECE = 4096
 

@@ -1,0 +1,266 @@
+"""The pages that a recipe names, looked up in the index of a snapshot: a step of `crawl`.
+
+In: the index of each snapshot, of which only what can matter is fetched. Out: a table of places
+(archive, offset, length) in `index-<fingerprint>/`, and the places of each archive together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus import storage
+from corpus.config import CommonCrawl, Crawl, Pages
+from corpus.errors import FetchError, InputError
+from corpus.manifest import Counts, Manifest, Shard, fingerprint
+from corpus.sources import commoncrawl, index_lines, index_table
+from corpus.sources.crawl_index import PLACES, Selection, places, surt_keys
+from corpus.sources.urls import host_of, in_domains
+from corpus.stage_folder import describe_output
+
+STEP = "index"
+VERSION = 1  # of the table of places; raise it when the same index gives other rows
+_SUBSET = "/subset=warc/"  # of the columnar index: the pages
+_SORTED = [("draw", "ascending"), ("archive", "ascending"), ("offset", "ascending")]
+
+
+@dataclass(frozen=True)
+class IndexTask:
+    """One file of an index to look in.
+
+    Attributes:
+        path: Path or URL of the file.
+        blocks: Of a CDXJ file, the blocks that can hold wanted lines; none for a Parquet file.
+        selection: Which pages.
+        limit: Most pages.
+        settings: How to ask.
+    """
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    path: str
+    blocks: tuple[tuple[int, int], ...]
+    selection: Selection
+    seed: int
+    limit: int | None
+    settings: Crawl
+    folder: str = ""
+
+
+def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
+    """Return what a recipe selects, in none but these archives.
+
+    Raises:
+        InputError: An address, host or domain is none.
+    """
+    selection = Selection(
+        pages.urls,
+        pages.hosts,
+        pages.domains,
+        pages.languages,
+        pages.mime,
+        None if archives is None else frozenset(archives),
+    )
+    selection.check()
+    return selection
+
+
+def table_tasks(
+    name: str, kind: CommonCrawl, files: Sequence[str], selection: Selection, seed: int, how: Crawl
+) -> list[IndexTask]:
+    """Return a task for each file of the columnar index of a snapshot.
+
+    Args:
+        name: Name of the source.
+        kind: Its settings.
+        files: Paths of the index, relative to `kind.base_url`.
+        selection: Which pages.
+        seed: The recipe's seed.
+        how: How to ask.
+
+    Raises:
+        InputError: The index has no table of pages.
+    """
+    wanted = [path for path in files if _SUBSET in path and path.endswith(".parquet")]
+    if not wanted:
+        raise InputError(f"the index has no files under {_SUBSET}", where=kind.base_url)
+    addresses = [commoncrawl.address(kind.base_url, path) for path in wanted]
+    found = [(address, ()) for address in addresses]
+    return list(_tasks(name, kind, found, selection, seed, how))
+
+
+def line_tasks(
+    name: str,
+    kind: CommonCrawl,
+    snapshot: str,
+    cluster: str,
+    selection: Selection,
+    seed: int,
+    how: Crawl,
+) -> list[IndexTask]:
+    """Return a task for each file of the CDXJ index of a snapshot that can hold wanted lines.
+
+    Args:
+        name: Name of the source.
+        kind: Its settings.
+        snapshot: Its id.
+        cluster: Local path or URL of the fetched `cluster.idx`.
+        selection: Which pages, by address.
+        seed: The recipe's seed.
+        how: How to ask.
+
+    Raises:
+        InputError: `cluster.idx` is damaged.
+    """
+    folder = commoncrawl.address(kind.base_url, index_folder(snapshot))
+    found: dict[str, list[tuple[int, int]]] = {}
+    with storage.open_input(cluster) as lines:
+        for block in index_lines.blocks(lines, selection, where=f"{folder}/cluster.idx"):
+            found.setdefault(block.file, []).append((block.offset, block.length))
+    listed = [(f"{folder}/{file}", tuple(blocks)) for file, blocks in sorted(found.items())]
+    return list(_tasks(name, kind, listed, selection, seed, how))
+
+
+def index_folder(snapshot: str) -> str:
+    """Return the folder of a snapshot's CDXJ index, relative to the base URL."""
+    return f"cc-index/collections/{snapshot}/indexes"
+
+
+def _tasks(
+    name: str,
+    kind: CommonCrawl,
+    found: Sequence[tuple[str, tuple[tuple[int, int], ...]]],
+    selection: Selection,
+    seed: int,
+    how: Crawl,
+) -> Iterator[IndexTask]:
+    assert kind.pages is not None  # the caller has looked
+    archives = None if selection.archives is None else sorted(selection.archives)
+    chosen = kind.pages.model_dump(mode="json")
+    for number, (path, blocks) in enumerate(found):
+        # A published index never changes; that of a local mirror may.
+        stamp = "" if storage.is_remote(path) else storage.stamp(path)
+        key = fingerprint(STEP, VERSION, path, stamp, blocks, chosen, archives, seed)
+        part = f"part-{number:05d}"
+        limit = kind.pages.limit
+        yield IndexTask(part, name, key, 1, path, blocks, selection, seed, limit, how)
+
+
+def index_shard(task: IndexTask) -> Shard:
+    """Look in one file of an index, and write down the places of the wanted pages."""
+    from corpus.fetching.ranges import Changed, RangeReader
+    from corpus.fetching.session import make_session
+
+    session = make_session(task.settings, task.folder.rpartition("/")[0])
+    for _ in range(task.settings.attempts):
+        reader = RangeReader(task.path, session)
+        try:
+            if task.blocks:
+                table = _lines(task, reader)
+            else:
+                table = index_table.read(reader, task.selection, seed=task.seed, limit=task.limit)
+            break
+        except Changed:
+            reader.tries.note("changed")
+    else:
+        raise FetchError("the file keeps changing while it is read", where=task.path)
+    path = f"{task.source}/{task.name}.parquet"
+    with storage.publish(storage.join(task.folder, path)) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    output = describe_output(task.folder, path, "places", table.num_rows)
+    counts = Counts(table.num_rows, table.num_rows)
+    return Shard(task.name, task.source, task.key, (output,), counts)
+
+
+def _lines(task: IndexTask, reader: index_table.Ranges) -> pa.Table:
+    rows: list[tuple[str, str, int, int]] = []
+    for group in _neighbours(task.blocks):
+        start, end = group[0][0], sum(group[-1])
+        data = reader.read(start, end)
+        for offset, length in group:
+            where = f"{task.path}, byte {offset}"
+            block = data[offset - start : offset - start + length]
+            try:
+                rows += index_lines.rows(block, task.selection, where=where)
+            except InputError:  # a bit may have turned on the way
+                again = reader.read_agreed(offset, offset + length)
+                rows += index_lines.rows(again, task.selection, where=where)
+    return places(rows, seed=task.seed, limit=task.limit, where=task.path)
+
+
+def _neighbours(blocks: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Return the blocks in runs that lie one behind the other, of a few megabytes each."""
+    from corpus.fetching.pieces import groups
+
+    return groups(blocks)
+
+
+def archives_of(manifest: Manifest, limit: int | None) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the places of all wanted pages of a snapshot, in the order of each archive.
+
+    Args:
+        manifest: What the step has found.
+        limit: Most pages.
+
+    Returns:
+        Paths of archives, sorted, each with an array (pages, 2) of offset and length.
+
+    Raises:
+        InputError: Two pages of an archive overlap: the index is not of this crawl.
+    """
+    table = _read(manifest, ["archive", "offset", "length", "draw"])
+    if limit is not None:
+        table = table.sort_by(_SORTED).slice(0, limit)
+    table = table.sort_by([("archive", "ascending"), ("offset", "ascending")])
+    archives = pc.run_end_encode(table["archive"].combine_chunks()) if table.num_rows else None
+    if archives is None:
+        return {}
+    both = np.stack([table["offset"].to_numpy(), table["length"].to_numpy()], axis=1)
+    ends = [0, *archives.run_ends.to_pylist()]
+    found: dict[str, npt.NDArray[np.int64]] = {}
+    for archive, (start, end) in zip(archives.values.to_pylist(), pairwise(ends), strict=True):
+        pieces = both[start:end]
+        if np.any(pieces[:-1].sum(axis=1) > pieces[1:, 0]):
+            raise InputError(
+                f"two records of {archive} overlap, says the index",
+                where=manifest.folder,
+                fix="Check base_url: index and archives have to be of one crawl.",
+            )
+        found[archive] = pieces
+    return found
+
+
+def missing_of(manifests: Sequence[Manifest], selection: Selection) -> tuple[str, ...]:
+    """Return the addresses, hosts and domains of which no snapshot has a page, as given."""
+    if not selection.addressed:
+        return ()
+    keys: set[str] = set()
+    hosts: set[str] = set()
+    for manifest in manifests:
+        for url in _read(manifest, ["url"])["url"].to_pylist():
+            keys |= surt_keys(url)
+            hosts.add(host_of(url) or "")
+    lost = [url for url in selection.urls if not surt_keys(url) & keys]
+    lost += [host for host in selection.hosts if host_of(f"http://{host}/") not in hosts]
+    for domain in selection.domains:
+        asked = host_of(f"http://{domain}/") or domain
+        if not any(in_domains(host, (asked,)) for host in hosts):
+            lost.append(domain)
+    return tuple(lost)
+
+
+def _read(manifest: Manifest, columns: Sequence[str]) -> pa.Table:
+    tables = [PLACES.empty_table().select(columns)]
+    for shard in manifest.shards:
+        with storage.open_arrow(manifest.path(shard.output("places"))) as file:
+            tables.append(pq.read_table(file, columns=list(columns)))
+    return pa.concat_tables(tables)
