@@ -83,7 +83,7 @@ Snapshot = Annotated[str, Field(pattern=r"^CC-MAIN-20\d\d-(0[1-9]|[1-4]\d|5[0-3]
 class CommonCrawl(Settings):
     """Files of Common Crawl, or pages out of them."""
 
-    snapshots: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    snapshots: Annotated[tuple[Snapshot, ...], _ONE_OR_MORE] = ()
     """Snapshot ids, such as `CC-MAIN-2026-47`."""
     kind: Literal["warc", "wet"] = "warc"
     """`warc`: pages as they were served; `wet`: the plain text that Common Crawl made of them."""

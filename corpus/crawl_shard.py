@@ -61,8 +61,9 @@ def crawl_shard(task: CrawlTask) -> Shard:
     """Fetch, make or look at one file."""
     if task.missing:
         lost = {"not_in_index": len(task.missing)}
-        counts, details = Counts(len(task.missing), 0, lost), {"not_in_index": list(task.missing)}
-        return Shard(task.name, task.source, task.key, (), counts, {"bytes": 0}, details)
+        counts, absent = Counts(len(task.missing), 0, lost), {"not_in_index": list(task.missing)}
+        return Shard(task.name, task.source, task.key, (), counts, {"bytes": 0}, absent)
+    details: dict[str, str] = {}
     if task.make is not None:
         outputs = _make(task, task.make)
     elif task.pieces:
@@ -74,10 +75,12 @@ def crawl_shard(task: CrawlTask) -> Shard:
         digest = fingerprint(storage.stamp(task.path))
         outputs = (Output(task.role, task.path, storage.size(task.path), digest),)
     else:
+        details["stamp"] = storage.stamp(task.path)
         outputs = (Output(task.role, task.path, *storage.digest(task.path)),)
     files = sum(output.role != OFFSETS for output in outputs)
     measures = {"bytes": sum(output.bytes for output in outputs)}
-    return Shard(task.name, task.source, task.key, outputs, Counts(files, files), measures)
+    counts = Counts(files, files)
+    return Shard(task.name, task.source, task.key, outputs, counts, measures, details)
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class _Task:
     head: bytes
     body: bytes
     given: bool = False  # to the child that runs now
+    retried: bool = False  # after the child died or was killed over it
 
 
 class Sandbox:
@@ -175,14 +176,20 @@ class Sandbox:
             try:
                 answer = child.answer(2 * self._memory_bytes)
             except ValueError as error:
-                return self._crashed(child, str(error))
+                failure = self._crashed(child, str(error))
+                if failure is not None:
+                    return failure
+                continue
             if answer is not None:
                 result = self._answered(child, *answer)
                 if result is not None:
                     return result
                 continue
             if not child.alive:
-                return self._crashed(child, "")
+                failure = self._crashed(child, "")
+                if failure is not None:
+                    return failure
+                continue
             limit = self._timeout if child.ready else _START_SECONDS
             left = child.since + limit - time.monotonic()
             # Its answer may have been waiting all the while that the caller was away.
@@ -190,9 +197,10 @@ class Sandbox:
                 words = self._end()
                 if not child.ready:
                     raise self._no_start(words)
-                self._done()
                 detail = f"no result within {self._timeout:g} seconds"
-                return Failure(DropReason.EXTRACTION_TIMEOUT, detail)
+                failure = self._failed(DropReason.EXTRACTION_TIMEOUT, detail)
+                if failure is not None:
+                    return failure
 
     def _answered(
         self, child: Child, fields: dict[str, str | None], data: bytes
@@ -214,12 +222,29 @@ class Sandbox:
             return Failure(DropReason.EXTRACTION_ERROR, str(fields.get("detail")))
         return Extracted(data.decode("utf-8", "replace"), fields.get("title"))
 
-    def _crashed(self, child: Child, cause: str) -> Failure:
+    def _crashed(self, child: Child, cause: str) -> Failure | None:
         words = "; ".join(filter(None, (cause, self._end())))
         if not child.ready:
             raise self._no_start(words)
+        if "SIGKILL" in words and self._tasks[0].retried:
+            raise StageError(
+                "the extraction process was killed twice over one page",
+                why="Nothing here kills it so: the machine has most likely run out of memory",
+                fix="Run the same command again with fewer --workers or less extract.memory_bytes",
+            )
+        return self._failed(DropReason.EXTRACTION_CRASH, words)
+
+    def _failed(self, reason: DropReason, detail: str) -> Failure | None:
+        """Return the failure of the first page; None the first time, which may not be its fault.
+
+        A process that the system killed, and one that was stopped for a while, look the same as a
+        page that crashes or hangs the parser: such a page does so again.
+        """
+        if not self._tasks[0].retried:
+            self._tasks[0].retried = True
+            return None
         self._done()
-        return Failure(DropReason.EXTRACTION_CRASH, words)
+        return Failure(reason, detail)
 
     def _no_start(self, words: str) -> StageError:
         return StageError(

@@ -29,6 +29,14 @@ def work(body, charset, mime_type, extractor):
     if order == b"segfault":
         print("about to fall over")
         os.kill(os.getpid(), signal.SIGSEGV)
+    if order in (b"killed-once", b"killed"):
+        seen = os.path.exists(rest)
+        open(rest, "w").close()
+        if order == b"killed" or not seen:
+            os.kill(os.getpid(), signal.SIGKILL)
+    if order == b"slow-once" and not os.path.exists(rest):
+        open(rest, "w").close()
+        time.sleep(60)
     if order == b"leave":
         os._exit(3)
     if order == b"eat":
@@ -242,3 +250,16 @@ def test_extract_with_the_real_function_gives_text_and_title(extractor):
     assert isinstance(result, Extracted)
     assert result.title == "River"
     assert "under water" in result.text
+
+
+@pytest.mark.parametrize("order", ["killed-once", "slow-once"])
+def test_page_whose_process_is_killed_or_stopped_once_is_tried_again(function, tmp_path, order):
+    """The system's doing, not the page's: the result is as if nothing had happened."""
+    body = f"{order} {tmp_path / 'seen'}".encode()
+    found = results(function, [b"one", body, b"two"], timeout=1.0)
+    assert [result.text for result in found] == ["one", body.decode(), "two"]
+
+
+def test_process_that_is_killed_every_time_stops_the_stage(function, tmp_path):
+    with pytest.raises(StageError, match=r"killed twice.*fewer --workers"):
+        results(function, [f"killed {tmp_path / 'seen'}".encode()])

@@ -164,6 +164,7 @@ def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
     chosen = list(dict.fromkeys(kind.paths))
     for snapshot in kind.snapshots:
         chosen += _sample(this, name, kind, snapshot)
+    chosen = list(dict.fromkeys(chosen))  # a snapshot may be named twice
     return [_whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
 
 

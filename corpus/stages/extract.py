@@ -19,7 +19,7 @@ from corpus.config import Extract, Recipe, Source, WebText
 from corpus.document import Document, Drop, DropReason, Page
 from corpus.document_writer import DocumentWriter
 from corpus.engine import Engine
-from corpus.errors import BoundError
+from corpus.errors import BoundError, InputError
 from corpus.manifest import Counts, Manifest, Output, Shard, add_counts, fingerprint
 from corpus.parts import read_columns
 from corpus.progress import Progress
@@ -67,6 +67,7 @@ class ExtractTask:
         links: For WebText: the path of the table of linked pages.
         offsets: For pages chosen from an archive: the path of the table of their places in it.
         settings: How pages become text.
+        stamp: Of a file that is read where it lies: size and time when its digest was taken.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ExtractTask:
     links: str
     offsets: str | None
     settings: Extract
+    stamp: str = ""
     folder: str = ""
 
 
@@ -184,6 +186,7 @@ def _tasks(
                     links=links[0],
                     offsets=offsets,
                     settings=settings,
+                    stamp=str(shard.details.get("stamp", "")),
                 )
             )
     return tasks
@@ -241,6 +244,12 @@ def extract_shard(task: ExtractTask) -> Shard:
     with DocumentWriter(task.folder, task.source, task.name) as writer:
         for item in _documents(task):
             writer.add(item)
+        if task.stamp and storage.stamp(task.path) != task.stamp:
+            raise InputError(
+                "the file has changed since the build began",
+                where=task.path,
+                fix="Run the same command again: it reads the file as it is now",
+            )
         return writer.finish(task.key)
 
 

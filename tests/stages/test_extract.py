@@ -15,6 +15,7 @@ import zstandard
 
 from corpus.build import Build
 from corpus.errors import BoundError, InputError
+from corpus.sources import documents
 from tests.made import (
     Recording,
     digests,
@@ -283,3 +284,22 @@ def test_documents_of_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     first, second = (digests(folder) for folder in folders)
     assert first == second
     assert len(first) == 3
+
+
+def test_file_that_changes_while_it_is_read_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": text(1)}])
+    recipe = make_recipe({"a": path})
+
+    def read_and_change(*arguments: Any, **settings: Any) -> Any:
+        yield from documents_read(*arguments, **settings)
+        write_jsonl(path, [{"id": "1", "text": text("another")}])
+
+    documents_read = documents.read
+    monkeypatch.setattr(documents, "read", read_and_change)
+    with pytest.raises(InputError, match="changed since the build began"):
+        run(recipe, tmp_path / "out")
+    monkeypatch.undo()
+    [row] = rows(run(recipe, tmp_path / "out").stage("extract"), "documents")
+    assert row["text"] == text("another")
