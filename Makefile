@@ -13,7 +13,7 @@ STAGES := crawl extract filter dedup decontaminate tokenize mix
 SOURCES := corpus tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install $(STAGES) build plan train test check lint format docs bench distclean
+.PHONY: help install $(STAGES) build plan train test check lint format docs bench fuzz distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z$$()A-Z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ format: .venv/installed-dev ## Format the code and mend what can be mended
 
 docs: .venv/installed-dev ## Generate the reference pages
 	$(BIN)/python docs/generate.py
+
+FUZZ_SECONDS ?= 60
+fuzz: .venv/installed-dev ## Fuzz the readers and parsers, FUZZ_SECONDS for each target
+	$(BIN)/python tests/fuzz_targets.py --seconds $(FUZZ_SECONDS)
 
 bench: .venv/installed-dev ## Measure the kernels against their reference libraries
 	$(BIN)/python benchmarks/kernels.py

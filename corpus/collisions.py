@@ -24,7 +24,7 @@ from corpus.parts import Part, batches, kept_rows, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
 from corpus.text import contamination, normalization
-from corpus.text.contamination import BenchmarkGrams
+from corpus.text.contamination import BenchmarkGrams, Hits
 from corpus.text.ngrams import NGRAM_HASH_VERSION
 
 VERSION = 1
@@ -69,8 +69,8 @@ def benchmarks(
             raise InputError(
                 "no benchmark file matches",
                 where=", ".join(benchmark.paths),
-                fix=f"Check decontaminate.benchmarks.{name} (relative paths are relative to the "
-                "recipe)",
+                fix=f"Check {'.'.join(filter(None, ('decontaminate.benchmarks', name)))} in the "
+                "recipe (relative paths are relative to it)",
             )
         if name == FILE_NAMES:
             stems = [storage.name(path).split(".", 1)[0] for path in files]
@@ -176,17 +176,16 @@ def collisions_shard(task: CollisionsTask) -> Shard:
 
 
 def common_grams(
-    paths: Sequence[str], most: int
+    paths: Sequence[str], grams: int, most: int
 ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
-    """Return the grams in more than `most` documents, and the grams of each part."""
+    """Return which of all grams are in more than `most` documents, and the grams of each part."""
+    totals = np.zeros(grams, dtype=np.int64)
     own: list[npt.NDArray[np.int64]] = []
-    totals: dict[int, int] = {}
     for path in paths:
-        table = read_columns(path, ["row", "gram"])
-        pairs = np.unique(np.stack([table["row"].to_numpy(), table["gram"].to_numpy()]), axis=1)
-        grams, counts = np.unique(pairs[1], return_counts=True)
-        own.append(grams)
-        for gram, count in zip(grams.tolist(), counts.tolist(), strict=True):
-            totals[gram] = totals.get(gram, 0) + count
-    common = sorted(gram for gram, count in totals.items() if count > most)
-    return np.array(common, dtype=np.int64), own
+        table = read_columns(path, list(COLUMNS))
+        counts = contamination.count_documents(
+            Hits(*(table[name].to_numpy() for name in COLUMNS)), grams
+        )
+        totals += counts
+        own.append(np.flatnonzero(counts))
+    return np.flatnonzero(totals > most), own

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -111,7 +112,9 @@ def join(folder: str, *parts: str) -> str:
 
 
 def name(path: str) -> str:
-    """Return the last component of a path."""
+    """Return the last component of a path; of a web address without its query."""
+    if path.startswith(("http://", "https://")):
+        path = urllib.parse.unquote(urllib.parse.urlsplit(path).path)
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 

@@ -110,9 +110,9 @@ AGAIN = {
         "response",
         b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 100_000,
     ),
-    "archive, ARC line of spaces": (
+    "archive, ARC lines of spaces": (
         "archive",
-        b"0" + (b"http://a 1.1.1.1 20080430204825 " + b" " * 8000 + b"x 5\nwords\n") * 40,
+        b"2" + (b"http://a 1.1.1.1 20080430204825 " + b" " * 7000 + b"x 5\nwords\r\n\r\n\r\n") * 40,
     ),
     "archive, starts alone": ("archive", b"0" + b"WARC/1.0\r\n" * 20_000),
     "archive, members of nothing": ("archive", b"2" + b"\r\n\r\n\r\n \r\n" * 5_000),

@@ -11,7 +11,7 @@ import pytest
 from corpus.document import DropReason, Page, Place
 from corpus.sandbox import Extracted, Failure, Sandbox
 
-TIMEOUT = 1.0
+TIMEOUT = 0.6
 START = 10.0  # for a new process, on a machine that is busy
 MEMORY = 1 << 30
 SENTENCE = "The river ran high that morning, and the path beside it was under water. "

@@ -489,3 +489,9 @@ def test_store_without_credentials_or_that_does_not_answer_is_an_error_with_the_
         monkeypatch.setenv("HOME", "/nonexistent")
         with pytest.raises(kind, match=r"(?i)credentials"):
             acts[act](path)
+
+
+def test_name_of_a_web_address_is_that_of_its_path() -> None:
+    assert storage.name("https://host.example/a/b%20c.warc.gz?sig=1/2#x") == "b c.warc.gz"
+    assert storage.name("s3://bucket/a?b/c.jsonl") == "c.jsonl"
+    assert storage.name("/a/what?.jsonl") == "what?.jsonl"

@@ -70,7 +70,7 @@ def run(
     grams_path, grams_digest = benchmarks.path(grams), grams.sha256
     collided = collisions.collisions(found, grams_path, grams_digest, output, engine, progress)
     paths = [collided.path(shard.outputs[0]) for shard in collided.shards]
-    common, own = collisions.common_grams(paths, settings.max_documents)
+    common, own = collisions.common_grams(paths, grams.rows, settings.max_documents)
     rules = settings.model_dump(mode="json", exclude={"benchmarks", "max_documents"})
     tasks: list[DecontaminateTask] = []
     for part, shard, path, present in zip(found, collided.shards, paths, own, strict=True):

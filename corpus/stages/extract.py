@@ -26,7 +26,7 @@ from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, describe_output, make, used
 
 STAGE = "extract"
-VERSION = 1  # of what this stage writes; raise it when the same input gives other rows
+VERSION = 2  # of what this stage writes; raise it when the same input gives other rows
 
 # Rows that were lost to damage or to a failing parser, as against rows that are no candidates.
 FAILURES = frozenset(
@@ -143,7 +143,8 @@ def _versions(settings: Extract, readers: set[str]) -> dict[str, str]:
     names = {"pycld2"}
     if readers & {"warc", "webtext"}:
         trafilatura = settings.extractor == "trafilatura"
-        names |= {"trafilatura", "lxml"} if trafilatura else {"resiliparse"}
+        # resiliparse reads what trafilatura refuses
+        names |= {"resiliparse", "trafilatura", "lxml"} if trafilatura else {"resiliparse"}
     return {name: importlib.metadata.version(name) for name in sorted(names)}
 
 

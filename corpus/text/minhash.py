@@ -18,10 +18,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash
 from numba import njit
 
-from corpus.errors import RecipeError
 from corpus.text import kernels
 from corpus.text.ngrams import check_size, text_buffers
 from corpus.text.unicode_tables import word_tables
@@ -151,27 +150,3 @@ def exact_keys(texts: pa.Array) -> UInt64s:
         for start, end in itertools.pairwise(offsets.tolist())
     )
     return np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def optimal_bands(threshold: float, permutations: int) -> tuple[int, int]:
-    """Return the numbers of bands and rows that suit a threshold, as datasketch chooses them.
-
-    The sum of the areas of false positives below the threshold and of false negatives above it is
-    smallest, both weighted alike ("Mining of Massive Datasets", section 3.4.2).
-
-    Args:
-        threshold: Jaccard similarity, 0 to 1.
-        permutations: Length of a signature.
-
-    Raises:
-        RecipeError: There is no such choice of at least two bands.
-    """
-    try:
-        index = MinHashLSH(threshold=threshold, num_perm=permutations)
-    except ValueError as error:
-        raise RecipeError(
-            f"no bands suit the threshold {threshold} with {permutations} permutations",
-            why=str(error),
-            fix="choose a threshold between 0.1 and 0.95, or more permutations",
-        ) from error
-    return int(index.b), int(index.r)

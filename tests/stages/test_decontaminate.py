@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from corpus import parts as parts_module
 from corpus.build import Build
 from corpus.errors import InputError
 from corpus.manifest import Counts
@@ -30,7 +32,7 @@ def around(middle: str, seed: str = "") -> str:
 
 def decontaminated(
     folder: Path,
-    files: list[dict[str, str]],
+    files: Sequence[Mapping[str, str]],
     benchmarks: Any = None,
     progress: Recording | None = None,
     **settings: Any,
@@ -67,6 +69,13 @@ def test_planted_item_is_cut_with_two_hundred_characters_on_each_side(tmp_path: 
     assert planted["cuts"] == [{"start": begin - 200, "end": begin + len(ITEM) + 200}]
     assert left(original, planted["cuts"]) == [original[: begin - 200], after("")[199:]]
     assert build.stage("decontaminate").measure("cuts") == 1
+
+
+def test_piece_under_two_hundred_characters_is_cut_away_too(tmp_path: Path) -> None:
+    short, long = "x" * 150, "y" * 201
+    original = f"{long} {before('')[:198]} {ITEM} {after('')[:198]} {short}"
+    verdicts = by_id(decontaminated(tmp_path, [{"d": original}]).stage("decontaminate"))
+    assert [piece.strip() for piece in left(original, verdicts["d"]["cuts"])] == [long, ""]
 
 
 def test_item_is_found_whatever_its_case_and_punctuation_and_in_bytes_of_utf8(
@@ -106,8 +115,9 @@ def test_document_with_nothing_left_and_document_in_too_many_pieces_are_dropped(
 
 @pytest.mark.parametrize("files", [1, 3])
 def test_gram_in_more_than_ten_documents_is_ignored_however_they_lie_in_files(
-    tmp_path: Path, files: int
+    tmp_path: Path, files: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(parts_module, "BATCH_ROWS", 4)
     bench = write_jsonl(tmp_path / "b.jsonl", [{"q": ITEM}, {"q": OTHER}])
     common = {f"c{i}": around(OTHER, f"c{i}") for i in range(11)}
     rare = {f"r{i}": around(ITEM, f"r{i}") for i in range(10)}

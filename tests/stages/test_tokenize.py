@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from corpus import parts
 from corpus.build import Build
 from corpus.errors import InputError
 from corpus.manifest import Counts
@@ -64,7 +66,9 @@ def tokenized(folder: Path, progress: Recording | None = None, **sections: Any) 
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return tokenized(tmp_path_factory.mktemp("tokenized"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "BATCH_ROWS", 7)  # several batches a part, as real parts have them
+        return tokenized(tmp_path_factory.mktemp("tokenized"))
 
 
 def decoded(build: Build, split: str) -> dict[str, str]:
@@ -140,12 +144,13 @@ def test_validation_is_drawn_by_document_and_has_its_share(build: Build) -> None
     assert not set(training) & set(validation)
     share = len(validation) / (len(training) + len(validation))
     assert 0.08 < share < 0.35
+    ids = sorted({*training, *validation})
+    draws = quality.draws(pa.array(ids), seed=11, purpose="validation")
+    assert set(validation) == {id for id, draw in zip(ids, draws, strict=True) if draw < 0.2}
 
 
 def test_validation_is_independent_of_the_draw_of_the_filter() -> None:
     """Else the validation split would be of the documents that any alpha keeps."""
-    import pyarrow as pa
-
     ids = pa.array([f"document {i}" for i in range(20_000)])
     filtered = quality.draws(ids, seed=11)
     held_out = quality.draws(ids, seed=11, purpose="validation")

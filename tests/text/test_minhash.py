@@ -14,11 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 import zstandard
-from datasketch import MinHash, MinHashLSH
+from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import RecipeError
 from corpus.text import minhash, normalization
 from corpus.text.ngrams import shingle_sets
 
@@ -212,18 +211,3 @@ def test_exact_keys_are_the_blake2b_of_the_bytes() -> None:
         expected = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
         assert [f"{high:016x}{low:016x}" for high, low in keys.tolist()] == expected
     assert minhash.exact_keys(pa.array([], type=pa.string())).shape == (0, 2)
-
-
-@pytest.mark.parametrize(("threshold", "permutations"), [(0.8, 128), (0.5, 64), (0.9, 128)])
-def test_optimal_bands_are_those_of_datasketch(threshold: float, permutations: int) -> None:
-    index = MinHashLSH(threshold=threshold, num_perm=permutations)
-    assert minhash.optimal_bands(threshold, permutations) == (index.b, index.r)
-    assert index.b * index.r <= permutations
-
-
-@pytest.mark.parametrize(("threshold", "permutations"), [(1.5, 128), (0.8, 1)])
-def test_optimal_bands_that_do_not_exist_are_an_error_of_the_recipe(
-    threshold: float, permutations: int
-) -> None:
-    with pytest.raises(RecipeError, match="no bands suit the threshold"):
-        minhash.optimal_bands(threshold, permutations)
