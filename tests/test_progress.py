@@ -53,7 +53,7 @@ def test_lines_say_what_begins_how_it_goes_and_what_came_of_it(clock: list[float
     ]
 
 
-def test_lines_of_a_step_without_work_divide_by_nothing(clock: list[float]) -> None:
+def test_step_without_work_says_that_it_has_none(clock: list[float]) -> None:
     out = io.StringIO()
     lines = Lines(out, every=0)
     lines.begin()

@@ -369,9 +369,9 @@ def test_full_disk_is_an_output_error_that_says_to_free_space(tmp_path: Path) ->
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_error_that_is_not_of_writing_comes_through_as_it_is(tmp_path: Path) -> None:
+def test_error_that_is_not_of_writing_comes_through_as_it_is(folder: str) -> None:
     def broken() -> None:
-        with storage.publish(str(tmp_path / "x")):
+        with storage.publish(f"{folder}/x"):
             raise OSError(errno.ECONNRESET, "the other side hung up")
 
     with pytest.raises(ConnectionResetError):

@@ -91,7 +91,7 @@ def test_changed_file_is_looked_at_again_and_others_are_not(tmp_path: Path) -> N
     one, two = (write_jsonl(tmp_path / f"{n}.jsonl", [{"text": text(n)}]) for n in (1, 2))
     source = {"documents": f"{tmp_path}/*.jsonl"}
     first = crawl(tmp_path, source)
-    write_jsonl(one, [{"text": "another"}])
+    write_jsonl(one, [{"text": text(1)[::-1]}])  # as long as before
     progress = Recording()
     second = crawl(tmp_path, source, progress)
     assert (progress.made, progress.reused) == ({"crawl": 1}, {"crawl": 1})
