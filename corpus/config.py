@@ -251,65 +251,6 @@ class ClassifierTraining(Settings):
     """Share of the sample that is kept for the evaluation."""
 
 
-class GopherQuality(Settings):
-    """Quality rules of Gopher (Rae et al. 2021, section A.1.1)."""
-
-    minimum_words: int = 50
-    maximum_words: int = 100_000
-    minimum_mean_word_length: float = 3
-    maximum_mean_word_length: float = 10
-    maximum_symbol_ratio: float = 0.1
-    maximum_bullet_lines: float = 0.9
-    maximum_ellipsis_lines: float = 0.3
-    minimum_alphabetic_words: float = 0.8
-    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
-    minimum_stop_words: int = 2
-
-
-class GopherRepetition(Settings):
-    """Repetition rules of Gopher (Rae et al. 2021, table A1)."""
-
-    maximum_duplicate_lines: float = 0.3
-    maximum_duplicate_paragraphs: float = 0.3
-    maximum_duplicate_line_characters: float = 0.2
-    maximum_duplicate_paragraph_characters: float = 0.2
-    maximum_top_ngram_characters: dict[int, float] = Field(
-        default_factory=lambda: {2: 0.20, 3: 0.18, 4: 0.16}
-    )
-    maximum_duplicate_ngram_characters: dict[int, float] = Field(
-        default_factory=lambda: {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
-    )
-
-
-class C4(Settings):
-    """Rules of C4 (Raffel et al. 2020, section 2.2, and the constants of its published code)."""
-
-    terminal_punctuation: bool = True
-    minimum_words_per_line: int = 5
-    maximum_word_length: int = 1000
-    line_phrases: tuple[str, ...] = (
-        "javascript",
-        "terms of use",
-        "privacy policy",
-        "cookie policy",
-        "uses cookies",
-        "use of cookies",
-        "use cookies",
-    )
-    page_phrases: tuple[str, ...] = ("lorem ipsum", "{")
-    bad_words: tuple[str, ...] = ()
-    minimum_sentences: int = 3
-
-
-class FineWeb(Settings):
-    """Rules of FineWeb (Penedo et al. 2024, section 3.6)."""
-
-    minimum_punctuated_lines: float = 0.12
-    maximum_duplicate_line_characters: float = 0.1
-    short_line: int = 30
-    maximum_short_lines: float = 0.67
-
-
 def _classifier_kind(value: Any) -> str:
     return "<path>" if isinstance(value, str) else "<training>"
 

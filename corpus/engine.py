@@ -253,13 +253,14 @@ def _guarded(function: Callable[[T], R], task: T) -> R | _Raised:
     except Exception as error:  # noqa: BLE001 - a defect of ours: reported whole, never retried
         import traceback
 
-        return _Raised(
-            StageError(
-                f"{function.__name__} failed on {task!r}"[:500],
-                why=f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
-                fix="This is a defect of the program; run with --engine local --workers 0 to debug",
-            )
+        defect = StageError(
+            f"{function.__name__} failed on {task!r}"[:500],
+            why=f"{type(error).__name__}: {error}",
+            fix="This is a defect of the program: --debug shows where, and --engine local "
+            "--workers 0 runs it in this process",
         )
+        defect.add_note(traceback.format_exc())  # shown with --debug
+        return _Raised(defect)
 
 
 def _follow_parent() -> None:

@@ -49,7 +49,8 @@ class CorpusError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel from worker processes, so they have to survive pickling whole.
-        return (_rebuild, (type(self), self.what, self.where, self.why, self.fix))
+        notes = {"__notes__": self.__notes__} if hasattr(self, "__notes__") else {}
+        return (_rebuild, (type(self), self.what, self.where, self.why, self.fix), notes)
 
 
 def _rebuild(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,18 +28,67 @@ class Failures:
     rules: Objects
 
 
-def rule_sets(names: Sequence[str]) -> list[heuristics.RuleSet]:
-    """Return the rule sets of these names, with the papers' thresholds."""
-    found: list[heuristics.RuleSet] = []
-    for name in names:
-        if name == "gopher":
-            found.append(GopherQuality(**config.GopherQuality().model_dump()))
-            found.append(GopherRepetition(**config.GopherRepetition().model_dump()))
-        elif name == "c4":
-            found.append(C4(**config.C4().model_dump()))
-        else:
-            found.append(FineWeb(**config.FineWeb().model_dump()))
-    return found
+# Rae et al. 2021 (Gopher), section A.1.1 and table A1.
+GOPHER = (
+    GopherQuality(
+        minimum_words=50,
+        maximum_words=100_000,
+        minimum_mean_word_length=3,
+        maximum_mean_word_length=10,
+        maximum_symbol_ratio=0.1,
+        maximum_bullet_lines=0.9,
+        maximum_ellipsis_lines=0.3,
+        minimum_alphabetic_words=0.8,
+        stop_words=("the", "be", "to", "of", "and", "that", "have", "with"),
+        minimum_stop_words=2,
+    ),
+    GopherRepetition(
+        maximum_duplicate_lines=0.3,
+        maximum_duplicate_paragraphs=0.3,
+        maximum_duplicate_line_characters=0.2,
+        maximum_duplicate_paragraph_characters=0.2,
+        maximum_top_ngram_characters={2: 0.20, 3: 0.18, 4: 0.16},
+        maximum_duplicate_ngram_characters={
+            5: 0.15,
+            6: 0.14,
+            7: 0.13,
+            8: 0.12,
+            9: 0.11,
+            10: 0.10,
+        },
+    ),
+)
+# Raffel et al. 2020 (T5), section 2.2, and the constants of its published code. The list of bad
+# words is not shipped.
+C4_RULES = C4(
+    terminal_punctuation=True,
+    minimum_words_per_line=5,
+    maximum_word_length=1000,
+    line_phrases=(
+        "javascript",
+        "terms of use",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+    ),
+    page_phrases=("lorem ipsum", "{"),
+    bad_words=(),
+    minimum_sentences=3,
+)
+# Penedo et al. 2024 (FineWeb), section 3.6.
+FINEWEB_RULES = FineWeb(
+    minimum_punctuated_lines=0.12,
+    maximum_duplicate_line_characters=0.1,
+    short_line=30,
+    maximum_short_lines=0.67,
+)
+RULE_SETS: Mapping[str, tuple[heuristics.RuleSet, ...]] = {
+    "gopher": GOPHER,
+    "c4": (C4_RULES,),
+    "fineweb": (FINEWEB_RULES,),
+}
 
 
 def first_failures(part: Part, settings: config.Filter, urls: Sequence[str]) -> Failures:
@@ -87,7 +136,8 @@ def _judge(
     if settings.heuristics:
         left = np.flatnonzero([reason is None for reason in reasons])
         texts = batch.column("text").take(pa.array(left, pa.int64()))
-        found, broken = heuristics.verdicts(texts, rule_sets=rule_sets(settings.heuristics))
+        sets = [rules for name in settings.heuristics for rules in RULE_SETS[name]]
+        found, broken = heuristics.verdicts(texts, rule_sets=sets)
         reasons[left], rules[left] = found.to_pylist(), broken.to_pylist()
 
 

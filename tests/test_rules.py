@@ -11,7 +11,7 @@ import pytest
 from corpus import parts
 from corpus.config import Filter
 from corpus.parts import Part
-from corpus.rules import blocked_urls, first_failures, is_blocked, rule_sets
+from corpus.rules import RULE_SETS, blocked_urls, first_failures, is_blocked
 
 GOOD = (
     "The farmer walked to the market with a basket of apples that he had picked in the morning. "
@@ -123,8 +123,12 @@ def test_heuristics_drop_a_bad_page_and_name_the_rule(tmp_path: Path, name: str)
 
 
 def test_sets_come_in_the_order_of_the_recipe_with_their_defaults() -> None:
-    kinds = [type(one).__name__ for one in rule_sets(["fineweb", "gopher", "c4"])]
-    assert kinds == ["FineWeb", "GopherQuality", "GopherRepetition", "C4"]
+    kinds = {name: [type(one).__name__ for one in rules] for name, rules in RULE_SETS.items()}
+    assert kinds == {
+        "gopher": ["GopherQuality", "GopherRepetition"],
+        "c4": ["C4"],
+        "fineweb": ["FineWeb"],
+    }
 
 
 def test_first_rule_that_holds_is_the_reason_language_then_url_then_text(tmp_path: Path) -> None:
