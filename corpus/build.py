@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus import storage
+from corpus import prefilter_loss, storage
 from corpus.config import Recipe
 from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError, RecipeError
@@ -205,7 +205,9 @@ def describe(manifest: Manifest) -> str:
     if manifest.stage == "mix":
         sequences = f"{manifest.measure('sequences'):,} sequences"
         return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"
-    return f"{manifest.stage}: {counts.into:,} {unit} in, {counts.kept:,} kept{_losses(counts)}"
+    line = f"{manifest.stage}: {counts.into:,} {unit} in, {counts.kept:,} kept{_losses(counts)}"
+    look = manifest.summary.get("prefilter")
+    return f"{line}; {prefilter_loss.sentence(look)}" if look else line
 
 
 def _losses(counts: Counts) -> str:

@@ -209,6 +209,22 @@ class Crawl(Settings):
     """Tries of a file before it is given up."""
 
 
+class Prefilter(Settings):
+    """A cheap look at each page: what `filter` would drop anyway is spared the extraction.
+
+    Languages, addresses and the least number of words are those of `filter`.
+    """
+
+    quality: bool = False
+    """Whether pages that would lose the draw are spared; `filter.classifier` is then a folder."""
+    margin: Share = 0.4
+    """How much higher than its cheap score a page's own may be for it to be spared all the same."""
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    """Pareto exponent of the look; `filter.alpha` by default, which may then not be lowered."""
+    audit: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Share of the spared pages that is extracted all the same, to say how many are lost."""
+
+
 class Extract(Settings):
     """How raw pages become text."""
 
@@ -226,6 +242,8 @@ class Extract(Settings):
     """Larger ready-made documents (a line of JSONL, a dump's page, a book) are dropped."""
     max_failures: Share = 0.5
     """Largest share of a source's pages that may fail: damage, crash, timeout; more is an error."""
+    prefilter: Prefilter | None = None
+    """A cheap look at the pages of filtered sources before they are extracted; none by default."""
 
 
 class ClassifierTraining(Settings):
@@ -434,7 +452,11 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        problems = [*self._source_problems(), *self._stage_problems()]
+        problems = [
+            *self._source_problems(),
+            *self._prefilter_problems(),
+            *self._stage_problems(),
+        ]
         if problems:
             raise PydanticCustomError("several", "several problems", {"problems": problems})
         return self
@@ -450,6 +472,26 @@ class Recipe(Settings):
         )
         if rules and not any(source.filter for source in self.sources.values()):
             yield "filter", "filters nothing: say `filter: true` of a source"
+
+    def _prefilter_problems(self) -> Iterator[tuple[str, str]]:
+        look, rules, where = self.extract.prefilter, self.filter, "extract.prefilter"
+        if look is None:
+            return
+        if rules is None or not any(source.filter for source in self.sources.values()):
+            yield where, "looks ahead at what `filter` drops, and nothing is filtered"
+            return
+        if self.extract.extractor != "trafilatura":
+            yield where, f"spares no time beside `extractor: {self.extract.extractor}`"
+        if look.quality and rules.classifier is None:
+            yield f"{where}.quality", "needs the folder of a classifier in filter.classifier"
+        elif look.quality and isinstance(rules.classifier, ClassifierTraining):
+            yield f"{where}.quality", "needs a trained classifier: the build's own comes too late"
+        elif look.quality and rules.alpha == "fit" and look.alpha is None:
+            yield f"{where}.alpha", "has to be given when filter.alpha is fitted after the look"
+        if not look.quality and not (rules.languages or rules.urls or rules.heuristics):
+            yield where, "has nothing to look at: add `quality: true` to it, or rules to filter"
+        if look.alpha is not None and rules.alpha != "fit" and rules.alpha < look.alpha:
+            yield "filter.alpha", f"would keep pages that prefilter.alpha {look.alpha:g} has spared"
 
     def _stage_problems(self) -> Iterator[tuple[str, str]]:
         if self.mix is not None:

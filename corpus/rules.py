@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from corpus import config, storage
 from corpus.document import DropReason
+from corpus.errors import InputError
 from corpus.parts import Part, batches
 from corpus.text import heuristics
 from corpus.text.c4 import C4
@@ -89,6 +90,38 @@ RULE_SETS: Mapping[str, tuple[heuristics.RuleSet, ...]] = {
     "c4": (C4_RULES,),
     "fineweb": (FINEWEB_RULES,),
 }
+
+
+def minimum_words(settings: config.Filter) -> int:
+    """Return the least number of words of a document that the rules let pass."""
+    return max(
+        (
+            rules.minimum_words
+            for name in settings.heuristics
+            for rules in RULE_SETS[name]
+            if isinstance(rules, GopherQuality)
+        ),
+        default=0,
+    )
+
+
+def url_lists(settings: config.Filter) -> list[str]:
+    """Return the files of blocked domains and URL prefixes.
+
+    Raises:
+        InputError: A pattern matches no file.
+    """
+    found: list[str] = []
+    for pattern in settings.urls or ():
+        paths = storage.find(pattern)
+        if not paths:
+            raise InputError(
+                "there is no such list of URLs",
+                where=pattern,
+                fix="Check filter.urls in the recipe (relative paths are relative to it)",
+            )
+        found += paths
+    return found
 
 
 def first_failures(part: Part, settings: config.Filter, urls: Sequence[str]) -> Failures:

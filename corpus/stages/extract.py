@@ -7,21 +7,21 @@ order of the input) and `dropped-part-*.parquet` (every row that was lost, with 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
 from corpus.config import Extract, Recipe, Source, WebText
-from corpus.document import Document, Drop, DropReason, Page
-from corpus.document_writer import DocumentWriter
+from corpus.document import DropReason
 from corpus.engine import Engine
-from corpus.errors import BoundError, InputError
+from corpus.errors import BoundError
+from corpus.extract_shard import ExtractTask, extract_shard
 from corpus.manifest import Counts, Manifest, Output, Shard, add_counts, fingerprint
-from corpus.parts import read_columns
+from corpus.prefilter import Look, look_of
+from corpus.prefilter import digest as look_digest
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, describe_output, make, used
 
@@ -56,36 +56,6 @@ _MADE = {"crawl": "warc", "wikipedia": "wikipedia", "webtext": "documents", "boo
 
 
 @dataclass(frozen=True)
-class ExtractTask:
-    """One file to read.
-
-    Attributes:
-        path: The file.
-        file_name: Its stable name, part of the documents' identifiers.
-        reader: Which source module reads it.
-        fields: For documents: the file's names of our fields.
-        links: For WebText: the path of the table of linked pages.
-        offsets: For pages chosen from an archive: the path of the table of their places in it.
-        settings: How pages become text.
-        stamp: Of a file that is read where it lies: size and time when its digest was taken.
-    """
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    path: str
-    file_name: str
-    reader: str
-    fields: Mapping[str, str]
-    links: str
-    offsets: str | None
-    settings: Extract
-    stamp: str = ""
-    folder: str = ""
-
-
-@dataclass(frozen=True)
 class LinksTask:
     """The submissions of one WebText source: paths with their stable names."""
 
@@ -110,6 +80,7 @@ def run(
     """
     tasks: list[ExtractTask] = []
     steps: list[Manifest] = []
+    look = look_of(recipe)
     for name, source in recipe.sources.items():
         links = ("", "")
         if source.webtext is not None:
@@ -117,7 +88,8 @@ def run(
             table = manifest.shards[0].output("links")
             links = (manifest.path(table), table.sha256)
             steps.append(manifest)
-        tasks += _tasks(name, source, recipe.extract, crawl, links)
+        own = look if source.filter else None
+        tasks += _tasks(name, source, recipe.extract, crawl, links, own)
     folder = StageFolder(
         output,
         STAGE,
@@ -149,12 +121,21 @@ def _versions(settings: Extract, readers: set[str]) -> dict[str, str]:
 
 
 def _tasks(
-    name: str, source: Source, settings: Extract, crawl: Manifest, links: tuple[str, str]
+    name: str,
+    source: Source,
+    settings: Extract,
+    crawl: Manifest,
+    links: tuple[str, str],
+    look: Look | None,
 ) -> list[ExtractTask]:
     reader = _MADE[source.stdlib.make] if source.stdlib else _READERS[source.kind]
     given = source.documents.fields if source.documents else {}
     fields: dict[str, str] = {ours: theirs for ours, theirs in given.items()}  # noqa: C416 - widens
-    shape = _PAGE_KEYS if reader in ("warc", "webtext") else {"max_document_bytes"}
+    raw = reader in ("warc", "webtext")
+    shape = _PAGE_KEYS if raw else {"max_document_bytes"}
+    if not raw or (source.commoncrawl and source.commoncrawl.kind == "wet"):
+        look = None  # what is text already costs no extraction
+    looked = "" if look is None else look_digest(look)
     what = settings.model_dump(mode="json", include=shape)
     versions = _versions(settings, {reader})
     tasks: list[ExtractTask] = []
@@ -173,6 +154,7 @@ def _tasks(
                 links[1],
                 what,
                 beside,
+                looked,
             )
             tasks.append(
                 ExtractTask(
@@ -187,6 +169,7 @@ def _tasks(
                     links=links[0],
                     offsets=offsets,
                     settings=settings,
+                    look=look,
                     stamp=str(shard.details.get("stamp", "")),
                 )
             )
@@ -238,85 +221,6 @@ def links_shard(task: LinksTask) -> Shard:
     counts = Counts(table.num_rows, kept, dict(sorted(fates.items())))
     output = describe_output(task.folder, path, "links", table.num_rows)
     return Shard(task.name, task.source, task.key, (output,), counts)
-
-
-def extract_shard(task: ExtractTask) -> Shard:
-    """Read one file to its end and write its documents and its drops."""
-    with DocumentWriter(task.folder, task.source, task.name) as writer:
-        for item in _documents(task):
-            writer.add(item)
-        if task.stamp and storage.stamp(task.path) != task.stamp:
-            raise InputError(
-                "the file has changed since the build began",
-                where=task.path,
-                fix="Run the same command again: it reads the file as it is now",
-            )
-        return writer.finish(task.key)
-
-
-def _documents(task: ExtractTask) -> Iterator[Document | Drop]:
-    settings = task.settings
-    if task.reader == "documents":
-        from corpus.sources import documents
-
-        yield from documents.read(
-            task.path,
-            name=task.file_name,
-            fields=task.fields,
-            max_document_bytes=settings.max_document_bytes,
-        )
-    elif task.reader == "wikipedia":
-        from corpus.sources import wikipedia
-
-        yield from wikipedia.read(
-            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
-        )
-    elif task.reader == "books":
-        from corpus.sources import books
-
-        yield from books.read(
-            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
-        )
-    else:
-        yield from _extracted(_pages(task), settings)
-
-
-def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
-    limit = task.settings.max_page_bytes
-    if task.reader == "webtext":
-        from corpus.sources import webtext
-
-        linked = webtext.LinkedUrls(_linked_urls(task.links))
-        return webtext.read(task.path, name=task.file_name, linked=linked, max_page_bytes=limit)
-    from corpus.sources import warc
-
-    return warc.read(task.path, name=task.file_name, max_page_bytes=limit, offsets=task.offsets)
-
-
-def _linked_urls(path: str) -> pa.ChunkedArray:
-    table = read_columns(path, ["url", "fate"])
-    return table.filter(pc.equal(table["fate"], "linked"))["url"]
-
-
-def _extracted(pages: Iterator[Page | Drop], settings: Extract) -> Iterator[Document | Drop]:
-    """Yield the documents of pages, extracted in a process that may crash or hang."""
-    from corpus.sandbox import Failure, Sandbox
-
-    with Sandbox(
-        extractor=settings.extractor,
-        timeout=settings.timeout,
-        memory_bytes=settings.memory_bytes,
-        recycle_pages=settings.recycle_pages,
-    ) as sandbox:
-        for page, result in sandbox.map(pages):
-            if isinstance(page, Drop):
-                yield page
-            elif isinstance(result, Failure):
-                yield Drop(page.id, page.url, result.reason, result.detail, page.place)
-            elif result is None or not result.text:
-                yield Drop(page.id, page.url, DropReason.NO_TEXT, None, page.place)
-            else:
-                yield Document(page.id, page.url, page.date, result.title, result.text, page.place)
 
 
 def _check_failures(recipe: Recipe, shards: Sequence[Shard], folder: str) -> None:

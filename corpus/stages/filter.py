@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from corpus import scoring, storage
+from corpus import prefilter_loss, scoring, storage
 from corpus.config import Filter, Recipe
 from corpus.document import FILTER_SCHEMA, DropReason
 from corpus.engine import Engine
-from corpus.errors import InputError
 from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part, parts, read_columns, write_verdict
 from corpus.progress import Progress
-from corpus.stage_folder import make
+from corpus.rules import url_lists
+from corpus.stage_folder import StageFolder, used
 
 STAGE = "filter"
 VERSION = 1
@@ -67,7 +67,7 @@ def run(
     found = parts(extract, None)
     scores = scoring.scores(recipe, settings, found, output, engine, progress)
     alpha = scores.alpha
-    urls = tuple(path for pattern in settings.urls or () for path in _found(pattern))
+    urls = tuple(url_lists(settings))
     rules = settings.model_dump(mode="json", exclude={"classifier", "alpha", "urls"})
     lists = [storage.digest(path)[1] for path in urls]
     tasks: list[FilterTask] = []
@@ -96,29 +96,17 @@ def run(
         "version": VERSION,
         "alpha": alpha if scores.paths else None,
         "seed": recipe.seed,
+        # What the look has cost is told in the summary.
+        "looks": [o.sha256 for shard in extract.shards for o in shard.all("looks")],
         **rules,
     }
-    return make(
-        output,
-        STAGE,
-        filter_shard,
-        tasks,
-        engine,
-        progress,
-        settings=stored,
-        uses=scores.steps,
-    )
-
-
-def _found(pattern: str) -> list[str]:
-    paths = storage.find(pattern)
-    if not paths:
-        raise InputError(
-            "there is no such list of URLs",
-            where=pattern,
-            fix="Check filter.urls in the recipe (relative paths are relative to it)",
-        )
-    return paths
+    folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
+    manifest = folder.manifest()
+    if manifest is None:
+        shards = folder.run(filter_shard, engine, progress)
+        summary = prefilter_loss.summary(extract, shards, folder.path, alpha)
+        manifest = folder.finish(shards, {**summary, **used(*scores.steps)})
+    return manifest
 
 
 def filter_shard(task: FilterTask) -> Shard:
