@@ -117,11 +117,59 @@ def url(data: bytes) -> None:
         assert len(key) > 8000 or key.startswith("www") or urls.key("http://" + key) == key
 
 
+# Words that mean something to a target, for those who make its inputs.
+WARC = [
+    b"WARC/1.0\r\n", b"WARC/1.1\n", b"WARC-Type: response\r\n", b"WARC-Type: conversion\r\n",
+    b"WARC-Target-URI: http://a.example/\r\n", b"Content-Type: application/http\r\n",
+    b"Content-Length: 0\r\n", b"Content-Length: 40\r\n", b"Content-Length: -1\r\n",
+    b"Content-Length: 99999999999999999999\r\n", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n", b"\n\n",
+    b"HTTP/1.1 200 OK\r\n", b"Content-Type: text/html\r\n", b"\x1f\x8b\x08",
+    b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18",
+    b"filedesc://a.arc 0.0.0.0 20080430204825 text/plain 9\n",
+    b"http://a.example/ 192.0.2.1 20080430204825 text/html 30\n", b"<p>word word", b" ", b"\0",
+]  # fmt: skip
+HTTP = [
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 404\n", b"ICY 200", b"\r\n", b"\r\n\r\n", b"\n\n",
+    b" folded", b"Content-Type: text/html; charset=", b"charset", b"=", b"'", b"utf-8", b";", b":",
+    b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip, deflate, br, zstd\r\n",
+    b"Content-Encoding: gzip\r\n", b"Content-Encoding: br\r\n", b"5\r\nabcde\r\n", b"0\r\n\r\n",
+    b"ffffffff\r\n", b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\x78\x9c", b"\x28\xb5\x2f\xfd\x24", b"\xe9",
+]  # fmt: skip
+PAGE = [
+    b"\n", b"utf-8", b"utf-16", b"utf-7", b"iso-2022-jp", b"big5", b"x-user-defined", b"idna",
+    b"<meta charset=", b"<?xml encoding='", b"content=\"text/html; charset=", b">", b"\"",
+    b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"<title", b"<title>", b"</title>", b"&#xD800;",
+    b"&#0;", b"&amp", b"\xed\xa0\x80", b"\x1b$B", b"\xc3\xa9", b"\xe9", b"\0", b"Das Schiff ",
+    b"\xef\xbf\xbe", b"\xf4\x8f\xbf\xbf", b"\r",
+]  # fmt: skip
+URL = [
+    b"http://", b"https://", b"www.", b"example.com", b":80", b":99999", b"@", b"[", b"]", b"::1",
+    b"/", b"/..", b"/.", b"?", b"&", b"=", b"#", b"%", b"%2", b"%2e", b"%C3", b"utm_source=a",
+    b"\\", b"xn--", b"\xc3\xbc", b"\xe2\x80\x8b", b"\xef\xbc\x8e", b"\xff", b" ", b"\t", b";", b"~",
+]  # fmt: skip
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "archive": archive,
     "response": response,
     "page": page,
     "url": url,
+}
+
+
+DICTIONARIES = {"archive": WARC, "response": HTTP, "page": PAGE, "url": URL}
+_RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n<p>ab\r\n0\r\n\r\n"
+)
+_RECORD = (
+    b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/\r\n"
+    b"Content-Type: application/http\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n\r\n"
+) % (len(_RESPONSE), _RESPONSE)
+SEEDS = {
+    "archive": [bytes([kind]) + _RECORD * 3 for kind in range(6)],
+    "response": [_RESPONSE],
+    "page": [b"utf-8\n<meta charset=latin1><title>A &amp; b</title><p>Das Schiff"],
+    "url": [b"https://www.example.com:80/a/../b%20c?utm_source=d&e=f#g"],
 }
 
 
@@ -133,7 +181,7 @@ def timed(target: str, data: bytes) -> None:
     assert took < BOUND, f"{took:.1f} CPU seconds for {len(data)} bytes"
 
 
-def _under_atheris(target: str, seconds: int) -> None:
+def _under_atheris(target: str, seconds: int, folder: str) -> None:
     import atheris  # type: ignore[import-not-found]
 
     def one(data: bytes) -> None:
@@ -141,8 +189,17 @@ def _under_atheris(target: str, seconds: int) -> None:
 
     atheris.instrument_all()
     limits = [f"-max_total_time={seconds}", "-timeout=20", "-max_len=8192", "-rss_limit_mb=2048"]
-    atheris.Setup([sys.argv[0], *limits], one)
-    atheris.Fuzz()
+    atheris.Setup([sys.argv[0], f"-dict={folder}/words.dict", *limits, f"{folder}/seeds"], one)
+    atheris.Fuzz()  # ends the process
+
+
+def _write_seeds(target: str, folder: Path) -> None:
+    """Write what the fuzzer begins with: a dictionary and a folder of good inputs."""
+    words = ("".join(f"\\x{byte:02x}" for byte in word) for word in DICTIONARIES[target])
+    (folder / "words.dict").write_text("".join(f'"{word}"\n' for word in words))
+    (folder / "seeds").mkdir()
+    for number, seed in enumerate(SEEDS[target]):
+        (folder / "seeds" / str(number)).write_bytes(seed)
 
 
 def main() -> int:
@@ -150,9 +207,10 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", default=[])
     parser.add_argument("--seconds", type=int, default=60, help="for each target, under atheris")
     parser.add_argument("--one", choices=TARGETS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        _under_atheris(given.one, given.seconds)
+        _under_atheris(given.one, given.seconds, given.folder)
         return 0
     targets = given.targets or list(TARGETS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HYPOTHESIS_PROFILE": "fuzz"}
@@ -163,8 +221,11 @@ def main() -> int:
         return subprocess.run([*pytest, "-k", chosen], env=environment, cwd=ROOT).returncode
     worst = 0
     for target in targets:
-        command = [sys.executable, __file__, "--one", target, "--seconds", str(given.seconds)]
-        worst = max(worst, abs(subprocess.run(command, env=environment, cwd=ROOT).returncode))
+        with tempfile.TemporaryDirectory() as folder:
+            _write_seeds(target, Path(folder))
+            command = [sys.executable, __file__, "--one", target, "--folder", folder]
+            command += ["--seconds", str(given.seconds)]
+            worst = max(worst, abs(subprocess.run(command, env=environment, cwd=ROOT).returncode))
     return worst
 
 

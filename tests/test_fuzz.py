@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import fuzz_targets
+from tests.fuzz_targets import HTTP, PAGE, URL, WARC
 
 EXAMPLES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 150
 budget = settings(
@@ -16,36 +17,6 @@ budget = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-WARC = [
-    b"WARC/1.0\r\n", b"WARC/1.1\n", b"WARC-Type: response\r\n", b"WARC-Type: conversion\r\n",
-    b"WARC-Target-URI: http://a.example/\r\n", b"Content-Type: application/http\r\n",
-    b"Content-Length: 0\r\n", b"Content-Length: 40\r\n", b"Content-Length: -1\r\n",
-    b"Content-Length: 99999999999999999999\r\n", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n", b"\n\n",
-    b"HTTP/1.1 200 OK\r\n", b"Content-Type: text/html\r\n", b"\x1f\x8b\x08",
-    b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18",
-    b"filedesc://a.arc 0.0.0.0 20080430204825 text/plain 9\n",
-    b"http://a.example/ 192.0.2.1 20080430204825 text/html 30\n", b"<p>word word", b" ", b"\0",
-]  # fmt: skip
-HTTP = [
-    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 404\n", b"ICY 200", b"\r\n", b"\r\n\r\n", b"\n\n",
-    b" folded", b"Content-Type: text/html; charset=", b"charset", b"=", b"'", b"utf-8", b";", b":",
-    b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: gzip, deflate, br, zstd\r\n",
-    b"Content-Encoding: gzip\r\n", b"Content-Encoding: br\r\n", b"5\r\nabcde\r\n", b"0\r\n\r\n",
-    b"ffffffff\r\n", b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\x78\x9c", b"\x28\xb5\x2f\xfd\x24", b"\xe9",
-]  # fmt: skip
-PAGE = [
-    b"\n", b"utf-8", b"utf-16", b"utf-7", b"iso-2022-jp", b"big5", b"x-user-defined", b"idna",
-    b"<meta charset=", b"<?xml encoding='", b"content=\"text/html; charset=", b">", b"\"",
-    b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"<title", b"<title>", b"</title>", b"&#xD800;",
-    b"&#0;", b"&amp", b"\xed\xa0\x80", b"\x1b$B", b"\xc3\xa9", b"\xe9", b"\0", b"Das Schiff ",
-    b"\xef\xbf\xbe", b"\xf4\x8f\xbf\xbf", b"\r",
-]  # fmt: skip
-URL = [
-    b"http://", b"https://", b"www.", b"example.com", b":80", b":99999", b"@", b"[", b"]", b"::1",
-    b"/", b"/..", b"/.", b"?", b"&", b"=", b"#", b"%", b"%2", b"%2e", b"%C3", b"utm_source=a",
-    b"\\", b"xn--", b"\xc3\xbc", b"\xe2\x80\x8b", b"\xef\xbc\x8e", b"\xff", b" ", b"\t", b";", b"~",
-]  # fmt: skip
 
 
 def made_of(words: list[bytes], head: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:

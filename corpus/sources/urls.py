@@ -21,7 +21,9 @@ from urllib.parse import quote, urlsplit
 
 # Beyond what browsers and the crawl's index take; a bound on hostile input.
 _MAX_LENGTH = 8192
-_PORTS = {"http": 80, "https": 443}
+_SCHEMES = frozenset({"http", "https"})
+# Of either scheme: the key forgets which it was.
+_PORTS = frozenset({80, 443})
 _WWW = re.compile(r"www\d{0,2}\.")
 _HOST = re.compile(r"[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\[[0-9a-f:.]+\]")
 # Control characters and space at the ends; tabs and line ends anywhere (WHATWG URL, 4.4).
@@ -51,10 +53,10 @@ def key(url: str) -> str | None:
     parts = _split(url)
     if parts is None:
         return None
-    scheme, host, port, path, query = parts
+    host, port, path, query = parts
     if _WWW.match(host) and "." in _WWW.sub("", host, count=1):
         host = _WWW.sub("", host, count=1)
-    shown = "" if port is None or port == _PORTS[scheme] else f":{port}"
+    shown = "" if port is None or port in _PORTS else f":{port}"
     path = _without_dots(_canonical(path)).rstrip("/")  # %2e is a dot as well
     pairs = map(_canonical, query.split("&"))
     kept = sorted(pair for pair in pairs if pair and not _is_tracking(pair))
@@ -65,7 +67,7 @@ def key(url: str) -> str | None:
 def host_of(url: str) -> str | None:
     """Return the host of an http or https URL in lower case, or None. Never raises."""
     parts = _split(url)
-    return None if parts is None else parts[1]
+    return None if parts is None else parts[0]
 
 
 def in_domains(host: str, domains: Collection[str]) -> bool:
@@ -74,8 +76,8 @@ def in_domains(host: str, domains: Collection[str]) -> bool:
     return any(".".join(labels[start:]) in domains for start in range(len(labels)))
 
 
-def _split(url: str) -> tuple[str, str, int | None, str, str] | None:
-    """Return scheme, host, port, path and query, or None for what is no web address."""
+def _split(url: str) -> tuple[str, int | None, str, str] | None:
+    """Return host, port, path and query, or None for what is no web address."""
     if len(url) > _MAX_LENGTH:
         return None
     url = url.strip(_ENDS).translate(_IGNORED)
@@ -84,7 +86,7 @@ def _split(url: str) -> tuple[str, str, int | None, str, str] | None:
         scheme, name, port = parts.scheme.lower(), parts.hostname, parts.port
     except ValueError:  # brackets that are no IPv6 address, a port that is no number
         return None
-    if scheme not in _PORTS or not name:
+    if scheme not in _SCHEMES or not name:
         return None
     name = name.removesuffix(".")
     if not name.isascii():
@@ -96,7 +98,7 @@ def _split(url: str) -> tuple[str, str, int | None, str, str] | None:
         name = f"[{name}]"
     if not _HOST.fullmatch(name):
         return None
-    return scheme, name, port, parts.path, parts.query
+    return name, port, parts.path, parts.query
 
 
 def _canonical(text: str) -> str:

@@ -20,6 +20,7 @@ from corpus.sources import urls
         "https://www2.example.com/a/b?x=1&y=2",
         "https://user:secret@example.com:443/a/b/?x=1&y=2#top",
         "http://example.com.:80/a/./c/../b?y=2&x=1",
+        "https://example.com:80/a/b?y=2&x=1",
         "http://example.com/%61/b?x=1&utm_source=reddit&y=2&fbclid=Q&srsltid=R",
         " http://example.com/a/b\n?x=1&&y=2 ",
         "http://example.com/a/c/%2E./b?utm%5Fsource=a&y=2&x=1",
