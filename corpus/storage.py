@@ -14,6 +14,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import urllib.parse
@@ -275,7 +276,7 @@ def publish(path: str) -> Iterator[Path]:
         return
     final = Path(_local(path))
     make_folder(str(final.parent))
-    temporary = final.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{final.name}"
+    temporary = final.parent / temporary_name(final.name)
     try:
         # One that a killed process left may be a second name of a finished file.
         temporary.unlink(missing_ok=True)
@@ -292,6 +293,12 @@ def publish(path: str) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(final: str) -> str:
+    """Return what this process calls a file until it is whole."""
+    # Workers of several machines may share a folder, and process ids are a machine's own.
+    return f"{TEMPORARY_PREFIX}{platform.node()[:64]}-{os.getpid()}-{final}"
 
 
 def _sync_folder(folder: Path) -> None:

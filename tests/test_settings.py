@@ -318,3 +318,22 @@ def test_settings_are_frozen() -> None:
 )
 def test_type_is_named_as_a_person_reads_it(annotation: Any, text: str) -> None:
     assert plain(annotation) == text
+
+
+class Optional(Settings):
+    most: int | None = None
+    either: bool | str = False
+
+
+@pytest.mark.parametrize("line", ["number: true", "count: false", "name: true"])
+def test_true_is_no_number(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.yaml").write_text(f"{line}\n")
+    with pytest.raises(RecipeError, match="is neither a number nor text"):
+        load_settings(Root, str(tmp_path / "a.yaml"), [])
+
+
+def test_true_is_taken_where_it_may_stand() -> None:
+    assert Root.model_validate({"flag": True}).flag is True
+    assert Optional.model_validate({"either": True}).either is True
+    with pytest.raises(ValueError, match="neither a number nor text"):
+        Optional.model_validate({"most": True})

@@ -283,10 +283,10 @@ def test_temporary_file_that_a_killed_process_of_the_same_number_left_is_not_wri
     """It may be a second name of a finished file: writing into it would change both."""
     finished = tmp_path / "finished"
     finished.write_bytes(b"finished")
-    os.link(finished, tmp_path / f"{storage.TEMPORARY_PREFIX}{os.getpid()}-new")
+    os.link(finished, tmp_path / storage.temporary_name("new"))
     storage.write_bytes(str(tmp_path / "new"), b"new")
     storage.write_bytes(str(tmp_path / "source"), b"source")
-    os.link(finished, tmp_path / f"{storage.TEMPORARY_PREFIX}{os.getpid()}-linked")
+    os.link(finished, tmp_path / storage.temporary_name("linked"))
     storage.link(str(tmp_path / "source"), str(tmp_path / "linked"))
     assert finished.read_bytes() == b"finished"
     assert (tmp_path / "new").read_bytes() == b"new"
@@ -495,3 +495,12 @@ def test_name_of_a_web_address_is_that_of_its_path() -> None:
     assert storage.name("https://host.example/a/b%20c.warc.gz?sig=1/2#x") == "b c.warc.gz"
     assert storage.name("s3://bucket/a?b/c.jsonl") == "c.jsonl"
     assert storage.name("/a/what?.jsonl") == "what?.jsonl"
+
+
+def test_names_of_two_machines_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+    for node in ("one", "two"):
+        monkeypatch.setattr("platform.node", lambda node=node: node)
+        names.append(storage.temporary_name("part.parquet"))
+    assert names[0] != names[1]
+    assert all(name.startswith(storage.TEMPORARY_PREFIX) for name in names)
