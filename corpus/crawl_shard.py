@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus import storage
-from corpus.config import Crawl, Stdlib
+from corpus.config import Stdlib
 from corpus.manifest import Counts, Output, Shard, fingerprint
 from corpus.stage_folder import describe_output
+
+if TYPE_CHECKING:
+    from corpus.fetching.session import Session
 
 OFFSETS = "offsets"  # role of the table that says where in its archive each page of a file was
 
@@ -39,7 +43,7 @@ class CrawlTask:
     source: str
     key: str
     weight: int
-    settings: Crawl
+    session: Session
     path: str = ""
     role: str = "input"
     fetched: bool = False
@@ -86,12 +90,13 @@ def crawl_shard(task: CrawlTask) -> Shard:
 @contextmanager
 def _landing(task: CrawlTask, path: str) -> Iterator[Path]:
     """Yield the local path that a file is fetched to, and bring it to the stage's folder."""
-    from corpus.fetching.session import scratch_folder
+    from corpus.fetching.keeper import scratch_folder
 
     target = storage.join(task.folder, path)
     # A store cannot hold a partial file to go on with: that lies on this machine until it is whole.
     remote = storage.is_remote(target)
-    local = scratch_folder(task.folder) / path if remote else Path(target)
+    local = scratch_folder(task.output) / storage.name(task.folder) / path
+    local = local if remote else Path(target)
     local.parent.mkdir(parents=True, exist_ok=True)
     yield local
     if remote:
@@ -101,9 +106,8 @@ def _landing(task: CrawlTask, path: str) -> Iterator[Path]:
 
 def _fetch(task: CrawlTask) -> Output:
     from corpus.fetching import fetch
-    from corpus.fetching.session import make_session
 
-    session = make_session(task.settings, task.output)
+    session = task.session
     path = f"{task.source}/{task.name}-{storage.name(task.path)}"
     with _landing(task, path) as local:
         fetch.fetch(
@@ -126,14 +130,12 @@ def _fetch_pages(task: CrawlTask) -> tuple[Output, Output]:
     import pyarrow.parquet as pq
 
     from corpus.fetching.pieces import fetch_pieces
-    from corpus.fetching.session import make_session
 
-    session = make_session(task.settings, task.output)
     pieces = np.frombuffer(task.pieces, dtype=np.int64).reshape(-1, 2)
     path = f"{task.source}/{task.name}-{storage.name(task.path)}"
     with _landing(task, path) as local:
         listed = [(int(offset), int(length)) for offset, length in pieces]
-        fetch_pieces(task.path, str(local), listed, session=session)
+        fetch_pieces(task.path, str(local), listed, session=task.session)
     ends = list(accumulate(length for _, length in listed))
     starts = [end - length for end, (_, length) in zip(ends, listed, strict=True)]
     table = pa.table({"start": starts, "offset": pieces[:, 0], "length": pieces[:, 1]})

@@ -7,9 +7,9 @@ the lists and indexes that say which files and pages there are.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import platform
+import shutil
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpus import storage
-from corpus.config import CommonCrawl, Crawl, Pages, Recipe, Source, Stdlib, WebText
+from corpus.config import CommonCrawl, Pages, Recipe, Source, Stdlib, WebText
 from corpus.crawl_shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
 from corpus.errors import InputError
@@ -27,7 +27,8 @@ from corpus.stage_folder import make
 from corpus.tables import size
 
 if TYPE_CHECKING:
-    from corpus.fetching.tally import Tally
+    from corpus.fetching.keeper import Keeper
+    from corpus.fetching.session import Session
 
 STAGE = "crawl"
 
@@ -37,6 +38,7 @@ class _Run:
     """What the parts of this stage need.
 
     Attributes:
+        session: How to ask.
         steps: Manifests of the steps that were made, for `corpus clean`.
     """
 
@@ -44,6 +46,7 @@ class _Run:
     output: str
     engine: Engine
     progress: Progress
+    session: Session
     steps: list[Manifest] = field(default_factory=list)
 
     def fetched(self, source: str, url: str) -> str:
@@ -51,7 +54,7 @@ class _Run:
         # A published list never changes; that of a local mirror may.
         stamp = "" if storage.is_remote(url) else storage.stamp(url)
         key = fingerprint("paths", url, stamp)
-        task = CrawlTask("list", source, key, 1, self.recipe.crawl, path=url, fetched=True)
+        task = CrawlTask("list", source, key, 1, self.session, path=url, fetched=True)
         manifest = make(self.output, "paths", crawl_shard, [task], self.engine, self.progress)
         self.steps.append(manifest)
         return manifest.path(manifest.shards[0].outputs[0])
@@ -75,18 +78,18 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
         InputError: A file is not there, a pattern matches none, or no page is of a selection.
         FetchError: A download failed for good.
     """
+    from corpus.fetching.keeper import make_keeper, scratch_folder
     from corpus.fetching.session import make_session
-    from corpus.fetching.tally import Tally
 
-    tally = Tally(make_session(recipe.crawl, output).politeness.folder)
-    tally.reset()
-    progress.watch(functools.partial(_status, tally, time.monotonic()))
-    this = _Run(recipe, output, engine, progress)
+    keeper = make_keeper(output, engine)
+    status = _Status(keeper)
+    progress.watch(status)
+    this = _Run(recipe, output, engine, progress, make_session(recipe.crawl, keeper))
     tasks: list[CrawlTask] = []
     for name, source in recipe.sources.items():
         kind = getattr(source, source.kind)
         if isinstance(kind, Stdlib):
-            tasks.append(_make_task(name, kind, recipe))
+            tasks.append(_make_task(name, kind, this))
         elif isinstance(kind, CommonCrawl) and kind.pages is not None:
             tasks += _page_tasks(this, name, kind, kind.pages)
         else:
@@ -95,28 +98,47 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
             else:
                 files = _listed(name, source)
             tasks += [
-                _file_task(name, index, path, role, source, recipe.crawl)
+                _file_task(name, index, path, role, source, this.session)
                 for index, (path, role) in enumerate(files)
             ]
-    return make(output, STAGE, crawl_shard, tasks, engine, progress, uses=this.steps)
+    manifest = make(output, STAGE, crawl_shard, tasks, engine, progress, uses=this.steps)
+    status.end()
+    keeper.clear()
+    shutil.rmtree(scratch_folder(output), ignore_errors=True)
+    return manifest
 
 
-def _status(tally: Tally, began: float) -> str:
-    """Return what this machine has fetched so far, how fast, and what went wrong on the way."""
-    transfers = tally.read()
-    if not transfers.requests:
-        return ""
-    rate = size(int(transfers.bytes / max(time.monotonic() - began, 1e-3)))
-    faults = ", ".join(f"{kind} {number}" for kind, number in transfers.faults.items())
-    return f"{size(transfers.bytes)} fetched at {rate}/s, faults: {faults or 'none'}"
+class _Status:
+    """Says what has been fetched so far, how fast, and what went wrong on the way."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._began = time.monotonic()
+        self._last: str | None = None
+
+    def __call__(self) -> str:
+        return self._now() if self._last is None else self._last
+
+    def end(self) -> None:
+        """Say the same from now on: what is kept goes away."""
+        self._last = self._now()
+
+    def _now(self) -> str:
+        transfers = self._keeper.read()
+        if not transfers.requests:
+            return ""
+        rate = size(int(transfers.bytes / max(time.monotonic() - self._began, 1e-3)))
+        faults = ", ".join(f"{kind} {number}" for kind, number in transfers.faults.items())
+        return f"{size(transfers.bytes)} fetched at {rate}/s, faults: {faults or 'none'}"
 
 
-def _make_task(name: str, make: Stdlib, recipe: Recipe) -> CrawlTask:
+def _make_task(name: str, make: Stdlib, this: _Run) -> CrawlTask:
+    seed = this.recipe.seed
     quote = storage.digest(make.quote)[1] if make.quote else ""
     # Another Python has other documentation; another zlib packs it into other bytes.
     versions = (platform.python_version(), zlib.ZLIB_RUNTIME_VERSION)
-    key = fingerprint(STAGE, "stdlib", name, make.make, make.pages, quote, recipe.seed, versions)
-    return CrawlTask("part-00000", name, key, 1, recipe.crawl, make=make, seed=recipe.seed)
+    key = fingerprint(STAGE, "stdlib", name, make.make, make.pages, quote, seed, versions)
+    return CrawlTask("part-00000", name, key, 1, this.session, make=make, seed=seed)
 
 
 def _file_task(
@@ -125,7 +147,7 @@ def _file_task(
     path: str,
     role: str,
     source: Source,
-    settings: Crawl,
+    session: Session,
 ) -> CrawlTask:
     kind = source.commoncrawl
     limits = (kind.limit_bytes, kind.limit_records) if kind else (None, None)
@@ -141,7 +163,7 @@ def _file_task(
         source=name,
         key=fingerprint(STAGE, name, path, role, limits, stamp),
         weight=1 if fetched else storage.size(path) + 1,
-        settings=settings,
+        session=session,
         path=path,
         role=role,
         fetched=fetched,
@@ -180,7 +202,7 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
     from corpus import selection
     from corpus.sources import commoncrawl
 
-    where, seed, how = f"sources.{name}.commoncrawl.pages", this.recipe.seed, this.recipe.crawl
+    where, seed, how = f"sources.{name}.commoncrawl.pages", this.recipe.seed, this.session
     found: list[Manifest] = []
     tasks: list[CrawlTask] = []
     wanted = selection.selection_of(pages, None)
@@ -216,7 +238,7 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
     return tasks
 
 
-def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Crawl) -> CrawlTask:
+def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Session) -> CrawlTask:
     stamp = "" if storage.is_remote(url) else storage.stamp(url)
     digest = hashlib.sha256(pieces).hexdigest()
     return CrawlTask(
@@ -224,7 +246,7 @@ def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Crawl) -> 
         source=name,
         key=fingerprint(STAGE, name, url, "pages", digest, stamp),
         weight=1,
-        settings=how,
+        session=how,
         path=url,
         fetched=True,
         pieces=pieces,

@@ -18,7 +18,6 @@ import pytest
 from corpus import clean
 from corpus.build import Build
 from corpus.errors import InputError, RecipeError
-from corpus.fetching import session
 from corpus.progress import Lines
 from corpus.sources.crawl_index import draw
 from tests.made import Recording, digests, make_recipe, rows, run
@@ -26,7 +25,13 @@ from tests.made_crawl import LINES, SNAPSHOT, TABLE, Row, crawl, table
 from tests.server import SLOW_DOWN, Server, Trouble
 
 FILES, ROWS = crawl()
-CRAWL = {"requests_per_second": 1000, "attempts": 4, "timeout": 5}
+CRAWL = {
+    "requests_per_second": 1000,
+    "attempts": 4,
+    "timeout": 5,
+    "cooldown": 0.05,
+    "backoff": 0.001,
+}
 EXTRACT = {"extractor": "resiliparse"}
 
 
@@ -34,8 +39,6 @@ EXTRACT = {"extractor": "resiliparse"}
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(session, "COOLDOWN", 0.05)
-    monkeypatch.setattr(session, "BACKOFF", 0.001)
 
 
 @pytest.fixture
