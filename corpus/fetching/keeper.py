@@ -91,8 +91,9 @@ class FileKeeper:
     """The state in a folder of this machine, made when it is first needed.
 
     Attributes:
-        folder: A local folder. Limiter and breaker are those of the run before in it: a run that is
-            killed and begun again asks no faster for it.
+        folder: A local folder, in the one for temporary files of the machine that this is used on
+            unless it is absolute. Limiter and breaker are those of the run before in it: a run that
+            is killed and begun again asks no faster for it.
         run: Name of the run, for its tally and the servers that have answered in it.
     """
 
@@ -103,6 +104,10 @@ class FileKeeper:
     def every(self) -> float:
         """See `Keeper`."""
         return 0.5
+
+    @property
+    def _path(self) -> Path:
+        return Path(tempfile.gettempdir()) / self.folder
 
     def turn(self, limits: Limits, ticket: Ticket | None) -> Turn:
         """See `Keeper.turn`."""
@@ -149,19 +154,19 @@ class FileKeeper:
         """See `Keeper.read`."""
         # Without the lock: a record that is written meanwhile is at worst shown a moment early.
         try:
-            return tally.unpack((Path(self.folder) / f"{self.run}.transfers").read_bytes())
+            return tally.unpack((self._path / f"{self.run}.transfers").read_bytes())
         except FileNotFoundError:  # nothing has been asked for
             return Transfers()
 
     def clear(self) -> None:
         """See `Keeper.clear`."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._path, ignore_errors=True)
         with suppress(OSError):
-            Path(self.folder).parent.rmdir()  # unless files on their way to a store are there
+            self._path.parent.rmdir()  # unless files on their way to a store are there
 
     def _answered(self, server: str) -> Path:
         digest = hashlib.sha256(server.encode()).hexdigest()[:16]
-        return Path(self.folder) / f"{self.run}.{digest}.answered"
+        return self._path / f"{self.run}.{digest}.answered"
 
     @contextmanager
     def _limiter(self) -> Iterator[Limiter]:
@@ -174,7 +179,7 @@ class FileKeeper:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[int]:
-        path = Path(self.folder) / name
+        path = self._path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -248,7 +253,6 @@ def scratch_folder(output: str) -> Path:
 
 def make_keeper(output: str, engine: Engine) -> Keeper:
     """Return the keeper for a new run of the build in an output folder."""
-    folder = scratch_folder(output) / "shared"
-    local = FileKeeper(str(folder), uuid.uuid4().hex)
+    local = FileKeeper(f"{scratch_folder(output).name}/shared", uuid.uuid4().hex)
     hosted = engine.host(f"corpusmill-downloads-{local.run}", local)
     return local if hosted is None else HostedKeeper(hosted)

@@ -4,7 +4,6 @@ import email.utils
 import gzip
 import hashlib
 import json
-import os
 import random
 import re
 import resource

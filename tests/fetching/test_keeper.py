@@ -213,13 +213,14 @@ def test_scratch_folder_is_one_for_each_output_folder(
 
 
 def test_keeper_of_one_machine_is_a_folder_that_is_made_when_it_is_needed(tmp_path: Path) -> None:
+    scratch = scratch_folder(str(tmp_path / "out"))
     made = make_keeper(str(tmp_path / "out"), LocalEngine(0))
     assert isinstance(made, FileKeeper)
-    assert not Path(made.folder).exists()
+    assert not scratch.exists()
     made.add(requests=1)
-    assert Path(made.folder).is_relative_to(scratch_folder(str(tmp_path / "out")))
+    assert [path.name for path in scratch.iterdir()] == ["shared"]
     made.clear()
-    assert not scratch_folder(str(tmp_path / "out")).exists()
+    assert not scratch.exists()
 
 
 def test_breaker_gives_up_with_the_time_to_wait(tmp_path: Path) -> None:
