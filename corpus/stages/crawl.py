@@ -27,10 +27,16 @@ from corpus.stage_folder import make
 from corpus.tables import size
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from corpus.fetching.keeper import Keeper
     from corpus.fetching.session import Session
 
 STAGE = "crawl"
+# Bytes that a file which is fetched whole is taken to have, for the progress: an archive of Common
+# Crawl, its plain text, and anything else.
+_USUAL_BYTES = {"warc": 10**9, "wet": 10**8, None: 10**8}
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def _file_task(
         name=f"part-{index:05d}",
         source=name,
         key=fingerprint(STAGE, name, path, role, limits, stamp),
-        weight=1 if fetched else storage.size(path) + 1,
+        weight=_usual(kind) if fetched else storage.size(path) + 1,
         session=session,
         path=path,
         role=role,
@@ -170,6 +176,12 @@ def _file_task(
         limit_bytes=limits[0],
         limit_records=limits[1],
     )
+
+
+def _usual(kind: CommonCrawl | None) -> int:
+    usual = _USUAL_BYTES[kind.kind if kind else None]
+    limit = kind.limit_bytes if kind else None
+    return usual if limit is None else min(limit, usual)
 
 
 def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
@@ -223,7 +235,7 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
         found.append(step)
         for archive, pieces in selection.archives_of(step, pages.limit).items():
             url = _whole_path(commoncrawl.address(kind.base_url, archive))
-            tasks.append(_pieces_task(name, len(tasks), url, pieces.tobytes(), how))
+            tasks.append(_pieces_task(name, len(tasks), url, pieces, how))
     this.steps.extend(found)
     if not tasks:
         raise InputError(
@@ -238,18 +250,20 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
     return tasks
 
 
-def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Session) -> CrawlTask:
+def _pieces_task(
+    name: str, index: int, url: str, pieces: npt.NDArray[np.int64], how: Session
+) -> CrawlTask:
     stamp = "" if storage.is_remote(url) else storage.stamp(url)
-    digest = hashlib.sha256(pieces).hexdigest()
+    digest = hashlib.sha256(pieces.tobytes()).hexdigest()
     return CrawlTask(
         name=f"part-{index:05d}",
         source=name,
         key=fingerprint(STAGE, name, url, "pages", digest, stamp),
-        weight=1,
+        weight=int(pieces[:, 1].sum()) + 1,
         session=how,
         path=url,
         fetched=True,
-        pieces=pieces,
+        pieces=pieces.tobytes(),
     )
 
 
