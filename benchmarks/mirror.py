@@ -159,7 +159,7 @@ def _cause(path: str, before: Request, kills: Sequence[float]) -> str | None:
         return before.fault
     if any(before.begin - 0.5 <= moment <= before.end + 0.5 for moment in kills):
         return "kill"
-    return "no checksum" if path.startswith("/cc-index/table/") else None
+    return "no checksum" if path.startswith("/cc-index/") else None
 
 
 def spread(log: Sequence[Request], rate: float) -> tuple[float, float]:

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corpus import storage
 from corpus.config import Stdlib
+from corpus.errors import InputError
 from corpus.manifest import Counts, Output, Shard, fingerprint
 from corpus.stage_folder import describe_output
 
@@ -37,6 +38,7 @@ class CrawlTask:
         pieces: Fetch only the records at these places: offset and length of each, as int64.
         missing: Addresses to account for that the index does not have; nothing is fetched.
         make: A miniature source to make instead, with its seed.
+        listing: Of a list that is fetched: what in it has to be right, or it is not kept.
     """
 
     name: str
@@ -53,6 +55,7 @@ class CrawlTask:
     missing: tuple[str, ...] = ()
     make: Stdlib | None = None
     seed: int = 0
+    listing: Literal["", "paths", "blocks"] = ""
     folder: str = ""
 
     @property
@@ -105,22 +108,60 @@ def _landing(task: CrawlTask, path: str) -> Iterator[Path]:
 
 
 def _fetch(task: CrawlTask) -> Output:
+    path = f"{task.source}/{task.name}-{storage.name(task.path)}"
+    with _landing(task, path) as local:
+        if task.listing:
+            _fetch_list(task, local)
+        else:
+            _fetch_to(task, local)
+    return describe_output(task.folder, path, task.role)
+
+
+def _fetch_to(task: CrawlTask, local: Path) -> str:
+    """Fetch a file and return its SHA-256."""
     from corpus.fetching import fetch
 
     session = task.session
-    path = f"{task.source}/{task.name}-{storage.name(task.path)}"
-    with _landing(task, path) as local:
-        fetch.fetch(
-            task.path,
-            str(local),
-            limit_bytes=task.limit_bytes,
-            limit_records=task.limit_records,
-            politeness=session.politeness,
-            user_agent=session.user_agent,
-            timeout=session.timeout,
-            attempts=session.attempts,
-        )
-    return describe_output(task.folder, path, task.role)
+    fetched = fetch.fetch(
+        task.path,
+        str(local),
+        limit_bytes=task.limit_bytes,
+        limit_records=task.limit_records,
+        politeness=session.politeness,
+        user_agent=session.user_agent,
+        timeout=session.timeout,
+        attempts=session.attempts,
+    )
+    return fetched.sha256
+
+
+def _fetch_list(task: CrawlTask, local: Path) -> None:
+    """Fetch a list and look through it: what is kept is not fetched again, so it has to be right.
+
+    Raises:
+        InputError: It is no such list; nothing is kept.
+    """
+    from corpus.fetching.ranges import damaged_on_the_way
+    from corpus.sources import commoncrawl, index_lines
+
+    copies = {_fetch_to(task, local)}
+    # The list of blocks has no checksum: over plain http it comes until two copies agree.
+    if task.listing == "blocks" and task.path.startswith("http://"):
+        again = local.with_name(f"{local.name}.again")
+        while (digest := _fetch_to(task, again)) not in copies:
+            copies.add(digest)
+            if len(copies) > task.session.attempts:
+                raise damaged_on_the_way(task.path, len(copies))
+        again.replace(local)
+    try:
+        if task.listing == "paths":
+            commoncrawl.parse_list(local.read_bytes(), where=task.path)
+        else:
+            with local.open("rb") as lines:
+                index_lines.check(lines, where=task.path)
+    except InputError:
+        local.unlink()
+        raise
 
 
 def _fetch_pages(task: CrawlTask) -> tuple[Output, Output]:

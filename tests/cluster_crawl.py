@@ -77,7 +77,7 @@ def main(base: str, folder: str) -> None:
         except StageError as error:
             found["lost"] = str(error)
         engine.close()
-        print(json.dumps(found))
+        sys.stdout.write(f"{json.dumps(found)}\n")
     finally:
         cluster.shutdown()
 

@@ -13,8 +13,7 @@ import shutil
 import time
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corpus import storage
 from corpus.config import CommonCrawl, Pages, Recipe, Source, Stdlib, WebText
@@ -22,6 +21,7 @@ from corpus.crawl_shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Manifest, fingerprint
+from corpus.patterns import expand, whole_path
 from corpus.progress import Progress
 from corpus.stage_folder import make
 from corpus.tables import size
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from corpus.fetching.session import Session
 
 STAGE = "crawl"
+_LISTS = 2  # version of the check of lists; raised, none that was kept before is used
 # Bytes that a file which is fetched whole is taken to have, for the progress: an archive of Common
 # Crawl, its plain text, and anything else.
 _USUAL_BYTES = {"warc": 10**9, "wet": 10**8, None: 10**8}
@@ -55,12 +56,14 @@ class _Run:
     session: Session
     steps: list[Manifest] = field(default_factory=list)
 
-    def fetched(self, source: str, url: str) -> str:
+    def fetched(self, source: str, url: str, listing: Literal["paths", "blocks"]) -> str:
         """Return the path of a copy of a list, which is fetched once."""
         # A published list never changes; that of a local mirror may.
         stamp = "" if storage.is_remote(url) else storage.stamp(url)
-        key = fingerprint("paths", url, stamp)
-        task = CrawlTask("list", source, key, 1, self.session, path=url, fetched=True)
+        key = fingerprint("paths", _LISTS, url, stamp)
+        task = CrawlTask(
+            "list", source, key, 1, self.session, path=url, fetched=True, listing=listing
+        )
         manifest = make(self.output, "paths", crawl_shard, [task], self.engine, self.progress)
         self.steps.append(manifest)
         return manifest.path(manifest.shards[0].outputs[0])
@@ -73,7 +76,7 @@ class _Run:
             snapshot,
             base_url=kind.base_url,
             kind=what,
-            fetch_bytes=lambda url: storage.read_bytes(self.fetched(source, url)),
+            fetch_bytes=lambda url: storage.read_bytes(self.fetched(source, url, "paths")),
         )
 
 
@@ -199,7 +202,7 @@ def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
     for snapshot in kind.snapshots:
         chosen += _sample(this, name, kind, snapshot)
     chosen = list(dict.fromkeys(chosen))  # a snapshot may be named twice
-    return [_whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
+    return [whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
 
 
 def _sample(this: _Run, name: str, kind: CommonCrawl, snapshot: str) -> list[str]:
@@ -227,14 +230,14 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
         else:
             commoncrawl.check_snapshot(snapshot)
             folder = commoncrawl.address(kind.base_url, selection.index_folder(snapshot))
-            cluster = this.fetched(name, f"{folder}/cluster.idx")
+            cluster = this.fetched(name, f"{folder}/cluster.idx", "blocks")
             looks = selection.line_tasks(name, kind, snapshot, cluster, wanted, seed, how)
         step = make(
             this.output, selection.STEP, selection.index_shard, looks, this.engine, this.progress
         )
         found.append(step)
         for archive, pieces in selection.archives_of(step, pages.limit).items():
-            url = _whole_path(commoncrawl.address(kind.base_url, archive))
+            url = whole_path(commoncrawl.address(kind.base_url, archive))
             tasks.append(_pieces_task(name, len(tasks), url, pieces, how))
     this.steps.extend(found)
     if not tasks:
@@ -270,33 +273,8 @@ def _pieces_task(
 def _listed(name: str, source: Source) -> list[tuple[str, str]]:
     """Return the files of a source that names them, each with its role."""
     if isinstance(source.webtext, WebText):
-        submissions = _expand(name, source.webtext.submissions)
-        pages = _expand(name, source.webtext.pages)
+        submissions = expand(name, source.webtext.submissions)
+        pages = expand(name, source.webtext.pages)
         return [(p, "submissions") for p in submissions] + [(p, "input") for p in pages]
     patterns = source.documents.paths if source.documents else getattr(source, source.kind)
-    return [(path, "input") for path in _expand(name, patterns)]
-
-
-def _expand(name: str, patterns: tuple[str, ...]) -> list[str]:
-    """Return the files of patterns, each once, in the order given."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if pattern.startswith(("http://", "https://")):
-            found[pattern] = None
-            continue
-        matches = storage.find(pattern)
-        if not matches:
-            plain = not any(sign in pattern for sign in "*?[")
-            raise InputError(
-                "there is no such file" if plain else "no file matches this pattern",
-                where=pattern,
-                fix=f"Check sources.{name} in the recipe (relative paths are relative to it)",
-            )
-        for match in matches:
-            found[_whole_path(match)] = None
-    return list(found)
-
-
-def _whole_path(path: str) -> str:
-    """Return a URL as it is, and a local path from the root on: relative ones are the stage's."""
-    return path if storage.is_remote(path) else str(Path(path.removeprefix("file://")).absolute())
+    return [(path, "input") for path in expand(name, patterns)]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from corpus.build import Build
 from corpus.config import load_recipe
 from corpus.errors import FetchError, InputError
-from corpus.manifest import Counts
+from corpus.manifest import Counts, fingerprint
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 from tests.server import Server, Trouble
 
+mkdir = Path.mkdir
 SNAPSHOT = "CC-MAIN-2026-47"
 NAMES = [f"crawl-data/{SNAPSHOT}/segments/1/warc/CC-{i:05d}.warc.gz" for i in range(6)]
 FILES = {name: gzip.compress(f"file {name}".encode(), mtime=0) for name in NAMES}
@@ -213,3 +218,131 @@ def test_miniature_source_is_made_once_and_depends_on_the_seed(tmp_path: Path) -
     assert crawl(tmp_path, source, progress, seed=1).stage("crawl") == first.stage("crawl")
     assert progress.made == {}
     assert crawl(tmp_path, source, seed=2).stage("crawl").folder != first.stage("crawl").folder
+
+
+LISTED = f"crawl-data/{SNAPSHOT}/warc.paths.gz"
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (gzip.compress("\n".join(NAMES).encode())[:-9], "not a whole gzip file"),
+        (gzip.compress(b"<html>down for maintenance</html>"), "line 1 is not the relative path"),
+        (gzip.compress(f"{NAMES[0]}\n{NAMES[1][:-20]}".encode()), "line 2 is not the relative"),
+        (gzip.compress(b"\n"), "the list names no file"),
+        (b"", "the list names no file"),
+    ],
+)
+def test_list_that_comes_broken_is_an_error_and_comes_anew_the_next_time(
+    tmp_path: Path, broken: bytes, message: str
+) -> None:
+    with Server({**FILES, LISTED: broken}) as server:
+        with pytest.raises(InputError, match=message) as caught:
+            crawl(tmp_path, snapshot(server.url), crawl=CRAWL)
+        assert caught.value.where == server.url + LISTED
+        assert not list(tmp_path.rglob("*.paths.gz*"))
+        server.files[LISTED] = FILES[LISTED]
+        assert len(paths(crawl(tmp_path, snapshot(server.url), crawl=CRAWL))) == len(NAMES)
+
+
+def test_list_that_an_earlier_version_kept_unseen_is_fetched_anew(tmp_path: Path) -> None:
+    with Server(FILES) as server:
+        crawl(tmp_path, snapshot(server.url), crawl=CRAWL)
+        kept = next((tmp_path / "out").glob("paths-*"))
+        shard = json.loads((kept / "manifest.json").read_text())["shards"][0]
+        assert shard["key"] != fingerprint("paths", server.url + LISTED, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "fix"),
+    [
+        ("warcs", "this is a folder, where files are expected", "warcs/*.warc.gz"),
+        ("warcs/", "this is a folder, where files are expected", "warcs/*.warc.gz"),
+        ("empty", "this is a folder, where files are expected", "empty/*"),
+        ("war*", "only folders match this pattern", "war*/*.warc.gz"),
+        ("none", "there is no such file", "Check sources.s"),
+    ],
+)
+def test_folder_in_place_of_files_is_an_error_that_names_the_pattern(
+    tmp_path: Path, given: str, message: str, fix: str
+) -> None:
+    (tmp_path / "warcs").mkdir()
+    (tmp_path / "empty").mkdir()
+    for name in ("CC-MAIN-20261114030201-00000.warc.gz", "b.warc.gz", "notes.txt"):
+        (tmp_path / "warcs" / name).touch()
+    with pytest.raises(InputError, match=message) as caught:
+        crawl(tmp_path, {"warc": f"{tmp_path}/{given}"})
+    assert caught.value.fix is not None
+    assert fix in caught.value.fix
+
+
+def test_folder_of_a_store_and_of_the_web_in_place_of_files_is_an_error(tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe(f"/{tmp_path.name}/a.jsonl.zst", b"x")
+    with pytest.raises(InputError, match="this is a folder") as caught:
+        crawl(tmp_path, {"documents": f"memory://{tmp_path.name}"})
+    assert f"memory://{tmp_path.name}/*.jsonl.zst" in str(caught.value)
+    for url in ("https://a.example/x/", "https://a.example"):
+        with pytest.raises(InputError, match="nothing lists a folder over HTTP"):
+            crawl(tmp_path, {"documents": url})
+
+
+def test_crawl_without_a_network_is_an_error_within_the_patience(tmp_path: Path) -> None:
+    with Server({}) as server:
+        pass  # nobody listens there any more
+    began = time.monotonic()
+    settings = {**CRAWL, "patience": 1.0, "attempts": 99}
+    with pytest.raises(FetchError, match="the server cannot be reached, tried for 1 s") as caught:
+        crawl(tmp_path, snapshot(server.url), crawl=settings)
+    assert 0.9 < time.monotonic() - began < 5
+    assert "refused" in str(caught.value)
+    assert "https_proxy" in str(caught.value)
+
+
+def test_server_that_has_answered_is_waited_for_longer_than_one_that_has_not(
+    tmp_path: Path,
+) -> None:
+    """It is restarted, in the middle of a run, for longer than the patience."""
+    with Server(FILES) as server:
+        server.script[NAMES[0]] = [Trouble(refuse=True)] * 6
+        # The pauses before the tries: up to 0.2, 0.4, 0.8, 1.6, 3.2 and 6.4 s.
+        settings = {**CRAWL, "patience": 0.05, "attempts": 9, "backoff": 0.1}
+        made = crawl(tmp_path, snapshot(server.url), crawl=settings)
+        assert len(paths(made)) == len(NAMES)
+        times = [request.time for request in server.log if request.path == NAMES[0]]
+    assert times[-1] - times[0] > 0.2
+
+
+def test_folder_of_this_machine_is_gone_when_a_crawl_ends_well_and_not_made_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}])
+    made: list[Path] = []
+    monkeypatch.setattr(Path, "mkdir", lambda path, *a, **k: made.append(path) or mkdir(path, **k))
+    crawl(tmp_path, {"documents": f"{tmp_path}/a.jsonl"})
+    assert not [path for path in made if path.is_relative_to(scratch)]
+    with Server(FILES) as server:
+        crawl(tmp_path, snapshot(server.url), crawl=CRAWL)
+        assert [path for path in made if path.is_relative_to(scratch)]
+        assert list(scratch.iterdir()) == []
+        # A crawl that fails leaves what the next one goes on with.
+        del server.files[NAMES[3]]
+        with pytest.raises(FetchError):
+            crawl(tmp_path / "other", snapshot(server.url), crawl=CRAWL)
+        assert len(list(scratch.iterdir())) == 1
+
+
+def test_file_that_was_only_touched_is_read_again_by_crawl_and_by_nothing_else(
+    tmp_path: Path,
+) -> None:
+    file = write_jsonl(tmp_path / "a.jsonl", [{"text": text(1)}])
+    recipe = make_recipe({"s": {"documents": str(file)}}, tokenize={"vocabulary": "gpt2"})
+    first = run(recipe, tmp_path / "out")
+    os.utime(file, (1, 1))
+    progress = Recording()
+    second = run(recipe, tmp_path / "out", progress=progress)
+    assert {stage: made for stage, made in progress.made.items() if made} == {"crawl": 1}
+    assert first.stage("crawl").folder != second.stage("crawl").folder
+    assert first.stage("tokenize").folder == second.stage("tokenize").folder
