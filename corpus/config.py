@@ -232,6 +232,8 @@ class Extract(Settings):
     """Pages after which that process is replaced, because lxml's memory grows."""
     max_page_bytes: Annotated[int, Field(ge=1000)] = 10 * 2**20
     """Larger pages are dropped."""
+    verify_digests: bool = False
+    """Whether a page whose record has another digest than it says is dropped as damaged."""
     max_document_bytes: Annotated[int, Field(ge=1000)] = 2**29
     """Larger ready-made documents (a line of JSONL, a dump's page, a book) are dropped."""
     max_failures: Share = 0.5

@@ -43,7 +43,14 @@ FAILURES = frozenset(
 FEW_FAILURES = 20
 
 # What shapes the documents of archives; ready-made ones are not extracted.
-_PAGE_KEYS = {"extractor", "timeout", "memory_bytes", "max_page_bytes", "max_document_bytes"}
+_PAGE_KEYS = {
+    "extractor",
+    "timeout",
+    "memory_bytes",
+    "max_page_bytes",
+    "max_document_bytes",
+    "verify_digests",
+}
 _READERS = {
     "commoncrawl": "warc",
     "warc": "warc",
@@ -282,15 +289,27 @@ def _documents(task: ExtractTask) -> Iterator[Document | Drop]:
 
 
 def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
-    limit = task.settings.max_page_bytes
+    limit, verify = task.settings.max_page_bytes, task.settings.verify_digests
     if task.reader == "webtext":
         from corpus.sources import webtext
 
         linked = webtext.LinkedUrls(_linked_urls(task.links))
-        return webtext.read(task.path, name=task.file_name, linked=linked, max_page_bytes=limit)
+        return webtext.read(
+            task.path,
+            name=task.file_name,
+            linked=linked,
+            max_page_bytes=limit,
+            verify_digests=verify,
+        )
     from corpus.sources import warc
 
-    return warc.read(task.path, name=task.file_name, max_page_bytes=limit, offsets=task.offsets)
+    return warc.read(
+        task.path,
+        name=task.file_name,
+        max_page_bytes=limit,
+        offsets=task.offsets,
+        verify_digests=verify,
+    )
 
 
 def _linked_urls(path: str) -> pa.ChunkedArray:
