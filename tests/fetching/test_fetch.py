@@ -285,6 +285,15 @@ def test_fetch_flipped_byte_is_found_and_fetched_again(server: Server, tmp_path:
     assert server.log[1].range == f"bytes={sum(map(len, MEMBERS[:30]))}-"
 
 
+def test_fetch_flipped_byte_at_the_beginning_does_not_cost_what_is_behind_it(
+    server: Server, tmp_path: Path
+) -> None:
+    server.script[NAME] = [Trouble(flip=5_000)]
+    assert_whole(tmp_path, get(server, tmp_path))
+    arrived = FileKeeper(str(tmp_path / "polite"), "run").read().bytes
+    assert arrived < 1.2 * len(ARCHIVE)
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "tail", "empty"])
 def test_fetch_damage_at_the_source_is_accepted_with_a_note(
     server: Server, tmp_path: Path, damage: str

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import gzip
+import hashlib
 import json
 import os
+import random
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +27,7 @@ from corpus.manifest import Counts, fingerprint
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 from tests.server import Server, Trouble
 
+ROOT = Path(__file__).resolve().parents[2]
 mkdir = Path.mkdir
 SNAPSHOT = "CC-MAIN-2026-47"
 NAMES = [f"crawl-data/{SNAPSHOT}/segments/1/warc/CC-{i:05d}.warc.gz" for i in range(6)]
@@ -332,6 +340,74 @@ def test_folder_of_this_machine_is_gone_when_a_crawl_ends_well_and_not_made_for_
         with pytest.raises(FetchError):
             crawl(tmp_path / "other", snapshot(server.url), crawl=CRAWL)
         assert len(list(scratch.iterdir())) == 1
+
+
+def test_crawl_that_is_killed_twice_among_faults_has_every_file_and_no_byte_twice(
+    tmp_path: Path,
+) -> None:
+    """The whole process group is killed; the third run goes on where the second was."""
+    big = [random.Random(number).randbytes(20_000) for number in range(15)]
+    files = {
+        name: b"".join(gzip.compress(part, mtime=0) for part in big[number:] + big[:number])
+        for number, name in enumerate(NAMES)
+    }
+    total, rate = sum(map(len, files.values())), 5.0
+    with Server({**files, LISTED: FILES[LISTED]}) as server:
+        for number, name in enumerate(NAMES):
+            slow = Trouble(bandwidth=400_000)
+            fault = FAULTS[number]
+            server.script[name] = [dataclasses.replace(fault, bandwidth=400_000), slow, slow]
+        recipe = tmp_path / "mix.yaml"
+        crawling = {"requests_per_second": rate, "cooldown": 0.2, "backoff": 0.05, "timeout": 1}
+        source = snapshot(server.url)
+        recipe.write_text(
+            json.dumps({"name": "x", "seed": 1, "sources": {"s": source}, "crawl": crawling})
+        )
+        command = [sys.executable, "-m", "corpus", "crawl", "--config", str(recipe), "--output"]
+        command += [str(tmp_path / "out"), "--engine", "local", "--workers", "2"]
+        for share in (0.2, 0.6, None):
+            process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+            try:
+                while process.poll() is None:
+                    time.sleep(0.01)
+                    if share is not None and there(tmp_path / "out") >= share * total:
+                        break
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+            assert process.wait(60) == (0 if share is None else -signal.SIGKILL)
+    manifest = run(load_recipe(str(recipe)), tmp_path / "out", "crawl").stage("crawl")
+    for shard, name in zip(manifest.shards, NAMES, strict=True):
+        data = Path(manifest.path(shard.outputs[0])).read_bytes()
+        assert data == files[name]
+        assert hashlib.sha256(data).hexdigest() == shard.outputs[0].sha256
+    # Again came what was behind a flipped byte, and what was under way at a kill.
+    sent = sum(request.sent for request in server.log if request.path in files)
+    assert total <= sent <= total + 200_000
+    assert len({(r.path, r.range) for r in server.log if r.sent > 1000}) >= len(NAMES) + 3
+    times = [request.time for request in server.log]
+    for span in range(1, len(times)):
+        shortest = min(late - early for early, late in zip(times, times[span:], strict=False))
+        assert span <= (shortest + 0.06) * rate, f"{span + 1} requests in {shortest:.3f} s"
+
+
+FAULTS = [
+    Trouble(close_after=100_000),
+    Trouble(reset_after=100_000),
+    Trouble(flip=150_000),
+    Trouble(status=503),
+    Trouble(status=403),
+    Trouble(status=200),
+]
+
+
+def there(output: Path) -> int:
+    """Return the bytes that have arrived."""
+    found = 0
+    for path in output.glob("crawl-*/s/*"):
+        with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
+            found += path.stat().st_size
+    return found
 
 
 def test_file_that_was_only_touched_is_read_again_by_crawl_and_by_nothing_else(
