@@ -1,7 +1,7 @@
 """A crawl from a server that fails all the time, killed twice: whether every byte lands, once.
 
 `python benchmarks/mirror.py [FOLDER] [--seed 1]` serves FOLDER/commoncrawl with FOLDER/tools/
-cc_mirror.py (FOLDER is `$CORPUS_TEST_DATA` by default), which fails one request in three: 503 with
+cc_mirror.py (FOLDER is `$CORPUS_TEST_DATA` by default), which fails three requests in ten: 503 with
 and without Retry-After, 403, cut and reset connections, stalls, flipped bits, error pages under
 status 200. `corpus crawl` fetches all WARC and WET files of it; its whole process group is killed
 with SIGKILL at two random moments, and the same command is run again until it is through. Then the

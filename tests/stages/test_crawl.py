@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from corpus.build import Build
 from corpus.config import load_recipe
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, fingerprint
+from corpus.progress import Lines
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 from tests.server import Server, Trouble
 
@@ -422,3 +424,24 @@ def test_file_that_was_only_touched_is_read_again_by_crawl_and_by_nothing_else(
     assert {stage: made for stage, made in progress.made.items() if made} == {"crawl": 1}
     assert first.stage("crawl").folder != second.stage("crawl").folder
     assert first.stage("tokenize").folder == second.stage("tokenize").folder
+
+
+def test_progress_shows_bytes_rate_faults_files_left_and_time_left_while_files_come(
+    tmp_path: Path,
+) -> None:
+    big = {name: gzip.compress(random.Random(name).randbytes(30_000)) for name in NAMES[:3]}
+    with Server({**big, LISTED: gzip.compress("\n".join(big).encode())}) as server:
+        for name in big:
+            server.script[name] = [Trouble(status=503), Trouble(bandwidth=60_000)]
+        settings = {**CRAWL, "backoff": 0.001}
+        with (tmp_path / "said").open("w") as out:
+            recipe = make_recipe({"s": snapshot(server.url)}, crawl=settings)
+            run(recipe, tmp_path / "out", "crawl", progress=Lines(out, every=0.1))
+    said = (tmp_path / "said").read_text().splitlines()
+    whole = re.compile(
+        r"crawl: \d+%, \d+(\.\d)? k?B fetched at \d+(\.\d)? k?B/s, faults: throttled \d, "
+        r"[12] files left, \d+ s left"
+    )
+    assert any(whole.fullmatch(line) for line in said), said
+    assert "fetched at" in said[-1]
+    assert "throttled 3" in said[-1]
