@@ -314,12 +314,12 @@ def test_server_that_has_answered_is_waited_for_longer_than_one_that_has_not(
     """It is restarted, in the middle of a run, for longer than the patience."""
     with Server(FILES) as server:
         server.script[NAMES[0]] = [Trouble(refuse=True)] * 6
-        # The pauses before the tries: up to 0.2, 0.4, 0.8, 1.6, 3.2 and 6.4 s.
-        settings = {**CRAWL, "patience": 0.05, "attempts": 9, "backoff": 0.1}
+        # The pauses before the tries: up to 0.04, 0.08, 0.16, 0.32, 0.64 and 1.28 s.
+        settings = {**CRAWL, "patience": 0.02, "attempts": 9, "backoff": 0.02}
         made = crawl(tmp_path, snapshot(server.url), crawl=settings)
         assert len(paths(made)) == len(NAMES)
         times = [request.time for request in server.log if request.path == NAMES[0]]
-    assert times[-1] - times[0] > 0.2
+    assert times[-1] - times[0] > 0.05
 
 
 def test_folder_of_this_machine_is_gone_when_a_crawl_ends_well_and_not_made_for_nothing(
