@@ -6,18 +6,22 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from corpus.engine import LocalEngine
+from corpus.engine import LocalEngine, RayEngine
 from corpus.errors import FetchError
-from corpus.fetching.keeper import FileKeeper, make_keeper, scratch_folder
+from corpus.fetching.keeper import FileKeeper, HostedKeeper, make_keeper, scratch_folder
 from corpus.fetching.limiter import Limits
 from corpus.fetching.politeness import Politeness
 from corpus.fetching.tally import Transfers
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def keeper(folder: Path) -> FileKeeper:
@@ -229,3 +233,37 @@ def test_breaker_gives_up_with_the_time_to_wait(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"refused \(403\) 1 times") as caught:
         polite.wait("u")
     assert "Wait 5 s" in str(caught.value)  # longest_pause
+
+
+def test_keeper_of_a_cluster_is_an_object_that_is_not_there_before_the_first_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build with nothing to do does not start Ray to say so."""
+    output = str(tmp_path / "out")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert isinstance(make_keeper(output, RayEngine(1)), FileKeeper)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    engine = RayEngine(1)
+    first, second = make_keeper(output, engine), make_keeper(output, engine)
+    assert isinstance(first, HostedKeeper)
+    assert first != second  # a run has an object of its own
+    assert pickle.loads(pickle.dumps(first)) == first
+    assert first.read() == Transfers()
+    first.clear()
+    assert not scratch_folder(output).exists()
+
+
+def test_local_engine_and_its_keeper_do_without_ray(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from corpus.engine import LocalEngine\n"
+        "from corpus.fetching import fetch, pieces\n"
+        "from corpus.fetching.keeper import make_keeper\n"
+        "keeper = make_keeper(sys.argv[1], LocalEngine(0))\n"
+        "keeper.add(requests=1)\n"
+        "keeper.clear()\n"
+        "sys.exit('ray' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": "127.0.0.1:1"}
+    subprocess.run(command, env=environment, check=True)
