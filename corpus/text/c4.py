@@ -70,6 +70,7 @@ def page(texts: Texts, rules: C4) -> Broken:
         character_flags(),
         tables.entries,
         tables.expansions,
+        phrases.begins,
         phrases.heads,
         phrases.rows,
         phrases.data,

@@ -75,8 +75,9 @@ def _stands_alone(scratch: Bytes, at: int, past: int, end: int, flags: Bytes) ->
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _searched(
+def _phrase(
     scratch: Bytes,
+    at: int,
     end: int,
     flags: Bytes,
     heads: Int32s,
@@ -84,49 +85,72 @@ def _searched(
     phrases: Bytes,
     bounds: Int64s,
     alone: Flags,
+    since: int,
+) -> int:
+    """Return the lowest number, from `since` on, of a phrase that stands at `at`, or -1."""
+    pair = (np.int64(scratch[at]) << 8) | np.int64(scratch[at + 1])
+    for index in range(heads[pair], heads[pair + 1]):
+        row = rows[index]
+        size = bounds[row + 1] - bounds[row]
+        if row < since or at + size > end:
+            continue
+        same = 0
+        while same < size and scratch[at + same] == phrases[bounds[row] + same]:
+            same += 1
+        if same == size and (not alone[row] or _stands_alone(scratch, at, at + size, end, flags)):
+            return int(row)
+    return -1
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _page_phrase(
+    scratch: Bytes,
+    end: int,
+    flags: Bytes,
+    begins: Flags,
+    heads: Int32s,
+    rows: Int32s,
+    phrases: Bytes,
+    bounds: Int64s,
+    alone: Flags,
     of_page: int,
-    matters: Flags,
-    left_out: Flags,
-) -> tuple[int, Flags]:
-    """Search a text in lower case for all phrases.
+    places: Int64s,
+) -> tuple[int, int]:
+    """Search a text in lower case, with a zero behind its end, for all phrases.
 
     Returns:
-        The lowest number of a phrase of a page that is in it, or -1, and for each line whether a
-        phrase of a line is in it (`left_out`, or a larger array).
+        The lowest number of a phrase of a page that is in it, or `of_page`; and how many phrases of
+        a line are in it, or -1 if they are more than `places` has room for: there it says where.
     """
     first = of_page
-    line = 0
-    left_out[0] = False
-    for at in range(end):
-        if not matters[scratch[at]]:
+    used = 0
+    pair = np.int64(0)
+    for at in range(end + 1):
+        pair = ((pair & 0xFF) << 8) | np.int64(scratch[at])
+        if at == 0 or not begins[pair]:
             continue
-        if scratch[at] == _NEWLINE:
-            line += 1
-            if line == len(left_out):
-                wider = np.empty(2 * len(left_out), dtype=np.bool_)
-                wider[:line] = left_out
-                left_out = wider
-            left_out[line] = False
-        pair = np.int64(scratch[at]) << 8
-        if at + 1 < end:
-            pair |= np.int64(scratch[at + 1])
-        for index in range(heads[pair], heads[pair + 1]):
-            row = rows[index]
-            if first <= row < of_page:
-                continue  # an earlier one has been found
-            size = bounds[row + 1] - bounds[row]
-            if at + size > end:
-                continue
-            same = 0
-            while same < size and scratch[at + same] == phrases[bounds[row] + same]:
-                same += 1
-            if same < size or (alone[row] and not _stands_alone(scratch, at, at + size, end, flags)):
-                continue
-            if row < of_page:
-                first = row
-            else:
-                left_out[line] = True
-    return (int(first) if first < of_page else -1), left_out
+        # Several may stand here: one of the page that is before all others, and one of a line.
+        row = _phrase(scratch, at - 1, end, flags, heads, rows, phrases, bounds, alone, 0)
+        if 0 <= row < of_page:
+            first = min(first, row)
+            row = _phrase(scratch, at - 1, end, flags, heads, rows, phrases, bounds, alone, of_page)
+        if row >= of_page:
+            if used == len(places):
+                return first, -1
+            places[used] = at - 1
+            used += 1
+    return first, used
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _lines_of(scratch: Bytes, places: Int64s, used: int) -> None:
+    """Put in the place of each byte, which ascend, the number of its line."""
+    line = at = 0
+    for index in range(used):
+        while at < places[index]:
+            line += scratch[at] == _NEWLINE
+            at += 1
+        places[index] = line
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -135,7 +159,8 @@ def _sentences(
     begin: int,
     end: int,
     flags: Bytes,
-    left_out: Flags,
+    left_out: Int64s,
+    used: int,
     names: Bytes,
     name_bounds: Int64s,
     punctuated: bool,
@@ -143,9 +168,13 @@ def _sentences(
     longest_word: int,
     enough: int,
 ) -> int:
-    """Return the number of sentences in the lines that count, no more than `enough`."""
+    """Return the number of sentences in the lines that count, or `enough` or a few more.
+
+    The numbers of the lines that a phrase keeps out are the first `used` of `left_out`, ascending.
+    """
     sentences = 0
     line = 0
+    next_out = 0
     at = begin
     while at <= end and sentences < enough:
         words = length = longest = 0
@@ -189,11 +218,13 @@ def _sentences(
             ended = (kind & _END) != 0 or (ended and (kind & _CLOSER) != 0)
         words += length > 0
         at += 1
+        while next_out < used and left_out[next_out] < line:
+            next_out += 1
         if (
             words > 0
             and words >= fewest_words
             and longest <= longest_word
-            and not left_out[line]
+            and not (next_out < used and left_out[next_out] == line)
             and (not punctuated or ((kind & _MARK) != 0 and abs(dots) < 3))
         ):
             sentences += own + 1  # the last one ends with the line
@@ -209,6 +240,7 @@ def page_rules(
     flags: Bytes,
     entries: UInt32s,
     expansions: UInt32s,
+    begins: Flags,
     heads: Int32s,
     rows: Int32s,
     phrases: Bytes,
@@ -231,11 +263,12 @@ def page_rules(
         flags: Of `corpus.text.unicode_tables.character_flags`.
         entries: Of the kind of words "whitespace".
         expansions: Likewise.
-        heads: With `rows`, `phrases` and `bounds` the phrases, a `PhraseTable`: first those that
-            cost the page, then those that cost their line.
-        rows: See `heads`.
-        phrases: See `heads`.
-        bounds: See `heads`.
+        begins: With the next four the phrases, a `PhraseTable`: first those that cost the page,
+            then those that cost their line.
+        heads: See `begins`.
+        rows: See `begins`.
+        phrases: See `begins`.
+        bounds: See `begins`.
         alone: bool[phrases]; whether one counts only where no word goes on at its ends.
         of_page: How many phrases cost the page.
         names: The citation marks, one after the other.
@@ -254,23 +287,25 @@ def page_rules(
         row = documents[index]
         longest = max(longest, offsets[row + 1] - offsets[row])
     scratch = np.empty(lower_room(longest), dtype=np.uint8)
-    left_out = np.empty(64, dtype=np.bool_)
-    matters = np.zeros(256, dtype=np.bool_)  # whether a phrase or a line begins or ends here
-    matters[_NEWLINE] = True
-    for phrase in range(len(bounds) - 1):
-        matters[phrases[bounds[phrase]]] = True
+    left_out = np.empty(64, dtype=np.int64)
     for index in range(len(documents)):
         begin, end = offsets[documents[index]], offsets[documents[index] + 1]
         size = lowered(data, begin, end, entries, expansions, scratch)
-        found, left_out = _searched(
-            scratch, size, flags, heads, rows, phrases, bounds, alone, of_page, matters,
-            left_out,
-        )  # fmt: skip
-        if found >= 0:
+        scratch[size] = 0
+        found, used = _page_phrase(
+            scratch, size, flags, begins, heads, rows, phrases, bounds, alone, of_page, left_out
+        )
+        while used < 0:
+            left_out = np.empty(4 * len(left_out), dtype=np.int64)
+            found, used = _page_phrase(
+                scratch, size, flags, begins, heads, rows, phrases, bounds, alone, of_page, left_out
+            )
+        if found < of_page:
             broken[index] = found + 1
             continue
+        _lines_of(scratch, left_out, used)
         sentences = _sentences(
-            data, begin, end, flags, left_out, names, name_bounds, punctuated, fewest_words,
+            data, begin, end, flags, left_out, used, names, name_bounds, punctuated, fewest_words,
             longest_word, fewest_sentences,
         )  # fmt: skip
         if sentences < fewest_sentences:

@@ -1,7 +1,8 @@
 """Phrases in the shape in which a compiled kernel looks for all of them at once.
 
-A kernel that stands at a byte takes that byte and the next as a number, and `heads` says which
-phrases begin so: a few at most, which are then compared. One pass, whatever their number.
+A kernel that stands at a byte takes that byte and the next as a number; `begins` says whether any
+phrase begins so, and `heads` which: a few at most, which are then compared. One pass, whatever their
+number.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class PhraseTable:
     """Phrases by their first two bytes.
 
     Attributes:
+        begins: bool[65536]; for the bytes b and c, at ``256 * b + c``, whether a phrase begins so.
         heads: int32[65537]: the phrases that begin with the bytes b and c are those that
             ``rows[heads[256 * b + c] : heads[256 * b + c + 1]]`` numbers.
         rows: int32; numbers of phrases, ascending for each pair. One of a single byte is there for
@@ -29,6 +31,7 @@ class PhraseTable:
         offsets: int64[phrases + 1]; where each phrase begins in `data`.
     """
 
+    begins: npt.NDArray[np.bool_]
     heads: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int32]
     data: npt.NDArray[np.uint8]
@@ -55,6 +58,7 @@ def phrase_table(phrases: tuple[str, ...]) -> PhraseTable:
     order = np.argsort(np.array(pairs, np.int64), kind="stable")
     heads = np.searchsorted(np.array(pairs, np.int64)[order], np.arange(_PAIRS + 1))
     return PhraseTable(
+        begins=heads[1:] > heads[:-1],
         heads=heads.astype(np.int32),
         rows=np.array(rows, np.int32)[order],
         data=np.frombuffer(b"".join(encoded), np.uint8),

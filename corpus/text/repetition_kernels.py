@@ -23,15 +23,18 @@ Float64s = npt.NDArray[np.float64]
 
 _NEWLINE = 0x0A
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = 256  # spans that there is room for at first
+_FIRST = 4096  # words that there is room for at first
 TOP, DUPLICATE = 1000, 2000  # what is added to n in the number of an n-gram's rule
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _grown(spans: Int64s) -> Int64s:
-    wider = np.empty((2 * len(spans), spans.shape[1]), dtype=np.int64)
-    wider[: len(spans)] = spans
-    return wider
+def _room(rows: int) -> tuple[Int64s, Int64s, Int64s]:
+    """Return arrays for the words, lines and paragraphs of a text."""
+    return (
+        np.empty((rows, 4), dtype=np.int64),
+        np.empty((rows, 4), dtype=np.int64),
+        np.empty((rows, 4), dtype=np.int64),
+    )
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -54,15 +57,15 @@ def _structure(
     lines: Int64s,
     paragraphs: Int64s,
     seed: np.uint64,
-) -> tuple[Int64s, int, Int64s, int, Int64s, int, int]:
+) -> tuple[int, int, int, int]:
     """Find the words, the lines and the paragraphs of a text, stripped and not empty.
 
     A row is the first byte, the past-last byte, the number of characters and a hash. The hash of a
-    line or paragraph is made of those of its words and of the white space between them. The arrays
-    are handed back, larger ones if there was not room enough.
+    line or paragraph is made of those of its words and of the white space between them.
 
     Returns:
-        Each array with how many of its rows are filled, and the number of line breaks.
+        How many words, lines and paragraphs there are, and line breaks; -1 words if `words`, of
+        which there are no fewer than of the others, has not enough rows.
     """
     word_count = line_count = paragraph_count = breaks = 0
     word = line = paragraph = np.int64(-1)
@@ -82,7 +85,7 @@ def _structure(
         if flags[code] & WHITESPACE:
             if word >= 0:
                 if word_count == len(words):
-                    words = _grown(words)
+                    return -1, 0, 0, 0
                 word_hash = mixed64(word_hash)
                 _fill(words, word_count, word, at, characters - word_from, word_hash)
                 word_count += 1
@@ -95,15 +98,11 @@ def _structure(
             paragraph_hash = (paragraph_hash ^ np.uint64(code)) * _BASE
             if code == _NEWLINE:
                 if line >= 0:
-                    if line_count == len(lines):
-                        lines = _grown(lines)
                     own = solid_characters - line_from
                     _fill(lines, line_count, line, solid_end, own, mixed64(solid_line))
                     line_count += 1
                     line = np.int64(-1)
                 if paragraph >= 0 and (blank or at >= end):
-                    if paragraph_count == len(paragraphs):
-                        paragraphs = _grown(paragraphs)
                     own = solid_characters - paragraph_from
                     value = mixed64(solid_paragraph)
                     _fill(paragraphs, paragraph_count, paragraph, solid_end, own, value)
@@ -138,7 +137,7 @@ def _structure(
         if at >= end:
             break
         at += size
-    return words, word_count, lines, line_count, paragraphs, paragraph_count, breaks
+    return word_count, line_count, paragraph_count, breaks
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -318,14 +317,17 @@ def repetition_rules(
         1 to 4 for the limits, `TOP` + n and `DUPLICATE` + n for n-grams.
     """
     broken = np.zeros(len(documents), dtype=np.int64)
-    words = np.empty((_FIRST, 4), dtype=np.int64)
-    lines = np.empty((_FIRST, 4), dtype=np.int64)
-    paragraphs = np.empty((_FIRST, 4), dtype=np.int64)
+    words, lines, paragraphs = _room(_FIRST)
     for index in range(len(documents)):
         begin, end = offsets[documents[index]], offsets[documents[index] + 1]
-        words, word_count, lines, line_count, paragraphs, paragraph_count, _ = _structure(
+        word_count, line_count, paragraph_count, _ = _structure(
             data, begin, end, flags, words, lines, paragraphs, seed
         )
+        while word_count < 0:  # again from the start: in the loop, it would cost each text time
+            words, lines, paragraphs = _room(2 * len(words))
+            word_count, line_count, paragraph_count, _ = _structure(
+                data, begin, end, flags, words, lines, paragraphs, seed
+            )
         if word_count == 0:
             continue
         by_lines, by_line_characters = _repeats(data, lines, line_count)
@@ -368,14 +370,17 @@ def line_rules(
         seed: Any number.
     """
     broken = np.zeros(len(documents), dtype=np.int64)
-    words = np.empty((_FIRST, 4), dtype=np.int64)
-    lines = np.empty((_FIRST, 4), dtype=np.int64)
-    paragraphs = np.empty((_FIRST, 4), dtype=np.int64)
+    words, lines, paragraphs = _room(_FIRST)
     for index in range(len(documents)):
         begin, end = offsets[documents[index]], offsets[documents[index] + 1]
-        words, word_count, lines, count, paragraphs, _, breaks = _structure(
+        word_count, count, _, breaks = _structure(
             data, begin, end, flags, words, lines, paragraphs, seed
         )
+        while word_count < 0:
+            words, lines, paragraphs = _room(2 * len(words))
+            word_count, count, _, breaks = _structure(
+                data, begin, end, flags, words, lines, paragraphs, seed
+            )
         if count == 0:
             broken[index] = 1
             continue
