@@ -5,8 +5,8 @@ which lines C4 would have retained, and a document with too few sentences in tho
 Citation marks, which C4 removes, are passed over when a line is judged: "[1]", "[edit]" and
 "[citation needed]". C4's language filter and deduplication of sentences are for other stages.
 
-A sentence ends at ".", "!" or "?", with the quotation marks and brackets that close behind it, where
-white space or the end of the line follows; a rest without an end is one more.
+A sentence ends at ".", "!" or "?", with the quotation marks and brackets that close behind it,
+where white space or the end of the line follows; a rest without an end is one more.
 """
 
 from __future__ import annotations

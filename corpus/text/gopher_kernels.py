@@ -32,10 +32,7 @@ _SHRINKS = 3
 def _is_mark(byte: int) -> bool:
     """Say whether a byte is one of `string.punctuation`."""
     return (
-        0x21 <= byte <= 0x2F
-        or 0x3A <= byte <= 0x40
-        or 0x5B <= byte <= 0x60
-        or 0x7B <= byte <= 0x7E
+        0x21 <= byte <= 0x2F or 0x3A <= byte <= 0x40 or 0x5B <= byte <= 0x60 or 0x7B <= byte <= 0x7E
     )
 
 
@@ -74,7 +71,7 @@ def _stop_word(
 def _begins_with_bullet(data: Bytes, start: int, end: int, bullets: Int64s) -> bool:
     """Say whether the stripped line begins with a bullet, or with "- " or "* "."""
     code, _ = code_point(data, start, end)
-    if code == _HYPHEN or code == _STAR:
+    if code in (_HYPHEN, _STAR):
         return bool(start + 1 < end and data[start + 1] == _SPACE)
     for bullet in bullets:  # noqa: SIM110 - compiled
         if code == bullet:

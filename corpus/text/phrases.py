@@ -1,8 +1,8 @@
 """Phrases in the shape in which a compiled kernel looks for all of them at once.
 
 A kernel that stands at a byte takes that byte and the next as a number; `begins` says whether any
-phrase begins so, and `heads` which: a few at most, which are then compared. One pass, whatever their
-number.
+phrase begins so, and `heads` which: a few at most, which are then compared. One pass, however many
+they are.
 """
 
 from __future__ import annotations

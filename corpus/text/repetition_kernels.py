@@ -38,9 +38,7 @@ def _room(rows: int) -> tuple[Int64s, Int64s, Int64s]:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _fill(
-    spans: Int64s, row: int, start: int, end: int, characters: int, value: np.uint64
-) -> None:
+def _fill(spans: Int64s, row: int, start: int, end: int, characters: int, value: np.uint64) -> None:
     spans[row, 0] = start
     spans[row, 1] = end
     spans[row, 2] = characters
@@ -113,16 +111,16 @@ def _structure(
             characters += 1
         else:
             if word < 0:
-                word = at
+                word = np.int64(at)
                 word_from = characters
                 word_hash = seed
                 if line < 0:
-                    line = at
+                    line = np.int64(at)
                     line_from = characters
                     line_hash = seed
                     blank = False
                     if paragraph < 0:
-                        paragraph = at
+                        paragraph = np.int64(at)
                         paragraph_from = characters
                         paragraph_hash = seed
             if code < 0x80:  # most of a text: a run of ASCII at once
@@ -191,9 +189,7 @@ def _repeats(data: Bytes, spans: Int64s, count: int) -> tuple[float, float]:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _covered(
-    active: Int64s, used: int, grams: Int64s, chosen: int, n: int, ends: Int64s
-) -> int:
+def _covered(active: Int64s, used: int, grams: Int64s, chosen: int, n: int, ends: Int64s) -> int:
     """Return how many characters lie in n-grams, each character once.
 
     The n-grams are those that repeat an earlier one, or with `chosen` all that equal that one.
