@@ -65,7 +65,7 @@ def blocklists(
             where=", ".join(patterns),
             fix="Name fewer in filter.urls",
         )
-    digests = [(name, storage.digest(path)[1]) for path, name in lists]
+    digests = [[name, storage.digest(path)[1]] for path, name in lists]
     key = fingerprint("urls", VERSION, digests)
     stored = {"lists": digests}
     task = BlocklistTask("entries", "urls", key, 1, lists)

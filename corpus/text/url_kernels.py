@@ -320,9 +320,11 @@ def find_urls(
                 size = past - start
                 while used + size > len(entries):
                     grown = np.empty(2 * len(entries), dtype=np.uint8)
-                    grown[:used] = entries[:used]
+                    for at in range(used):
+                        grown[at] = entries[at]
                     entries = grown
-                entries[used : used + size] = scratch[start:past]
-                used += size
+                for at in range(start, past):
+                    entries[used] = scratch[at]
+                    used += 1
         bounds[row + 1] = used
     return found, entries[:used].copy(), bounds, wide[:wides].copy()
