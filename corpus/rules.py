@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -155,7 +154,6 @@ def word_lists(patterns: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-@functools.lru_cache(maxsize=8)
 def bad_words(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of lists, one a line, in lower case and in their order, each once."""
     words: dict[str, None] = {}

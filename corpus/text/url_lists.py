@@ -61,7 +61,7 @@ def url_index(
     hashes: npt.NDArray[np.uint64], lists: npt.NDArray[np.uint16], names: Sequence[str]
 ) -> UrlIndex:
     """Return the index of sorted distinct hashes and the lists that they are from."""
-    bits = max(1, min(24, len(hashes).bit_length() - 2))
+    bits = max(1, min(24, len(hashes).bit_length() - 4))
     edges = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
     buckets = np.append(np.searchsorted(hashes, edges), len(hashes))
     return UrlIndex(hashes, lists, tuple(names), buckets, 64 - bits)
