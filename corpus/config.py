@@ -254,13 +254,11 @@ class Filter(Settings):
     alpha: Annotated[float, Field(gt=0)] | Literal["fit"] = 9.0
     """A page is kept with probability (2 - score)^-alpha; `fit` matches the positives' scores."""
     heuristics: NamedHeuristics = Heuristics()
-    """Sets of heuristic rules that a page has to pass: `[gopher, c4, fineweb]`, or a map of them to
-    thresholds that differ from the papers': `{gopher: {minimum_words: 30}, c4: {}}`."""
+    """Rule sets to pass: `[gopher, c4]`, or with thresholds `{gopher: {minimum_words: 30}}`."""
     languages: dict[str, Share] = Field(default_factory=dict)
     """Languages to keep, each with the least share of the text that has to be in it."""
     urls: Paths | None = None
-    """Lists of domains and URL prefixes whose pages are dropped: files with one a line, plain or
-    `.gz`, or folders such as those of the UT1 lists (`adult/domains`, `adult/urls`)."""
+    """Lists of domains and URL prefixes to drop: files, one a line, or folders as those of UT1."""
 
     @model_validator(mode="after")
     def _fit_needs_positives(self) -> Filter:

@@ -108,18 +108,21 @@ class FineWeb(Settings):
     end_marks: Annotated[str, Field(min_length=1)] = ".!?'\"…”’»。！？．｡」』؟۔।॥።։။៕"
     """The characters that are such marks: ends of sentences, and what closes quotations."""
     maximum_duplicate_line_characters: Share | None = 0.1
-    """This share of characters in lines that repeat an earlier one, or a larger one:
-    `duplicate_line_characters`. FineWeb's published code has 0.01 here."""
+    """This share of characters in repeated lines, or more: `duplicate_line_characters`."""
     short_line: Count = 30
     """A line with fewer characters is short."""
     maximum_short_lines: Share | None = 0.67
     """This share of short lines, or a larger one: `short_lines`."""
     maximum_line_breaks: Ratio | None = None
-    """More line breaks a word: `line_breaks`. FineWeb's published code has 0.3, its paper none."""
+    """More line breaks a word: `line_breaks`; off, as it is not in the paper (datatrove: 0.3)."""
 
 
 class Heuristics(Settings):
-    """Sets of heuristic rules that a page has to pass: names, or names with thresholds."""
+    """Sets of heuristic rules that a page has to pass: names, or names with thresholds.
+
+    The sets are asked in this order, whatever the recipe's. A name with nothing behind it stands
+    for the set as its paper has it.
+    """
 
     gopher: Gopher | None = None
     """Quality and repetition rules of Gopher."""
@@ -143,7 +146,6 @@ def _named(value: Any) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
         value = dict.fromkeys(value)
     if isinstance(value, dict):
-        # A name with nothing behind it is the set as its paper has it.
         return {name: {} if own is None else own for name, own in value.items()}
     return value
 
