@@ -198,7 +198,11 @@ def test_relative_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
             },
             "c": {"commoncrawl": {"snapshots": "CC-MAIN-2026-47", "base_url": "mirror"}},
         },
-        filter={"classifier": "model", "urls": "lists/*.txt"},
+        filter={
+            "classifier": "model",
+            "urls": "lists/*.txt",
+            "heuristics": {"c4": {"bad_words": "words/en"}},
+        },
         decontaminate={"benchmarks": "q.jsonl"},
         tokenize={"vocabulary": "v/tokenizer.json"},
     )
@@ -221,6 +225,8 @@ def test_relative_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
         f"{here}/model",
         (f"{here}/lists/*.txt",),
     )
+    assert recipe.filter.heuristics.c4 is not None
+    assert recipe.filter.heuristics.c4.bad_words == (f"{here}/words/en",)
     assert recipe.decontaminate is not None
     assert recipe.decontaminate.benchmarks[""].paths == (f"{here}/q.jsonl",)
     assert recipe.tokenize is not None

@@ -15,6 +15,7 @@ UInt64s = npt.NDArray[np.uint64]
 
 _COLON, _SLASH, _BACKSLASH, _AT, _QUERY, _FRAGMENT = 0x3A, 0x2F, 0x5C, 0x40, 0x3F, 0x23
 _DOT, _PERCENT, _STAR, _OPENING, _CLOSING = 0x2E, 0x25, 0x2A, 0x5B, 0x5D
+_LONGEST_NAME = 253  # characters of a name of the DNS; a bound on hostile hosts
 _WIDE = -1  # there is a character in the host that is not ASCII
 # Which hash stands for what: a host with all below it, a host alone, a prefix of paths of a host.
 _TREE, _ALONE, _PREFIX = np.uint64(0), np.uint64(0x5851F42D4C957F2D), np.uint64(0x14057B7EF767814F)
@@ -255,7 +256,7 @@ def _hit(
     if index >= 0:
         return index, 0, host
     if not _is_address(scratch, host):
-        for at in range(host):
+        for at in range(max(0, host - _LONGEST_NAME), host):
             if at == 0 or scratch[at - 1] == _DOT:
                 index = _find(_hash(scratch, at, host, _TREE), known, buckets, shift)
                 if index >= 0:

@@ -119,6 +119,14 @@ def test_gopher_quality_counts_words_between_white_space() -> None:
     assert failure(text, QUALITY) is None
 
 
+@pytest.mark.parametrize("word", ["\u212a", "(K)", "ΟΔΟΣ.", "οδοσ", "İ", "Ⱥ"])
+def test_gopher_stop_words_are_found_in_any_case_and_script(word: str) -> None:
+    """Bytes change in lower case: U+212A becomes a k, three bytes one; U+023A two bytes three."""
+    off = GopherQuality(None, None, None, None, None, None, None, None, ("k", "οδος", "i̇", "ⱥ"), 1)
+    assert failure(f"some {word} words", off) == ("stop_words" if word == "οδοσ" else None)
+    assert failure(f"some x{word} words", off) == "stop_words"
+
+
 @pytest.mark.parametrize(
     ("rules", "text", "failed"),
     [
