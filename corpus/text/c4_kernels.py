@@ -85,14 +85,13 @@ def _phrase(
     phrases: Bytes,
     bounds: Int64s,
     alone: Flags,
-    since: int,
 ) -> int:
-    """Return the lowest number, from `since` on, of a phrase that stands at `at`, or -1."""
+    """Return the lowest number of a phrase that stands at `at`, or -1."""
     pair = (np.int64(scratch[at]) << 8) | np.int64(scratch[at + 1])
     for index in range(heads[pair], heads[pair + 1]):
         row = rows[index]
         size = bounds[row + 1] - bounds[row]
-        if row < since or at + size > end:
+        if at + size > end:
             continue
         same = 0
         while same < size and scratch[at + same] == phrases[bounds[row] + same]:
@@ -129,12 +128,11 @@ def _page_phrase(
         pair = ((pair & 0xFF) << 8) | np.int64(scratch[at])
         if at == 0 or not begins[pair]:
             continue
-        # Several may stand here: one of the page that is before all others, and one of a line.
-        row = _phrase(scratch, at - 1, end, flags, heads, rows, phrases, bounds, alone, 0)
+        # Where one of the page stands, one of a line does not matter any more.
+        row = _phrase(scratch, at - 1, end, flags, heads, rows, phrases, bounds, alone)
         if 0 <= row < of_page:
             first = min(first, row)
-            row = _phrase(scratch, at - 1, end, flags, heads, rows, phrases, bounds, alone, of_page)
-        if row >= of_page:
+        elif row >= of_page:
             if used == len(places):
                 return first, -1
             places[used] = at - 1
