@@ -7,13 +7,11 @@ The docstring below each field is its entry in the reference page `docs/mix.md`.
 from __future__ import annotations
 
 import difflib
-import glob
 import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -24,25 +22,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from corpus import storage
+from corpus.heuristic_settings import Heuristics, NamedHeuristics
+from corpus.recipe_path import ONE_OR_MORE as _ONE_OR_MORE
+from corpus.recipe_path import Paths, RecipePath
+from corpus.recipe_path import resolve as _resolve
 from corpus.settings import Settings, load_settings
 
-
-def _resolve(path: str, info: ValidationInfo) -> str:
-    """Make a relative path relative to the recipe, as the contract says."""
-    folder = (info.context or {}).get("folder")
-    if not folder or storage.is_remote(path) or path.startswith("/") or "://" in path:
-        return path
-    return storage.join(glob.escape(folder) if any(s in path for s in "*?[") else folder, path)
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-# What a validator takes beside the field's own type is said again for editors' schemas.
-_ONE_OR_MORE = BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
-RecipePath = Annotated[str, Field(min_length=1), AfterValidator(_resolve)]
-Paths = Annotated[tuple[RecipePath, ...], _ONE_OR_MORE, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -298,12 +283,12 @@ class Filter(Settings):
     """A trained classifier's folder, or `{positives, negatives}` to train one in the build."""
     alpha: Annotated[float, Field(gt=0)] | Literal["fit"] = 9.0
     """A page is kept with probability (2 - score)^-alpha; `fit` matches the positives' scores."""
-    heuristics: tuple[Literal["gopher", "c4", "fineweb"], ...] = ()
-    """Sets of heuristic rules that a page has to pass."""
+    heuristics: NamedHeuristics = Heuristics()
+    """Rule sets to pass: `[gopher, c4]`, or with thresholds `{gopher: {minimum_words: 30}}`."""
     languages: dict[str, Share] = Field(default_factory=dict)
     """Languages to keep, each with the least share of the text that has to be in it."""
     urls: Paths | None = None
-    """Files with one domain or URL prefix a line; pages under them are dropped."""
+    """Lists of domains and URL prefixes to drop: files, one a line, or folders as those of UT1."""
 
     @model_validator(mode="after")
     def _fit_needs_positives(self) -> Filter:

@@ -6,6 +6,7 @@ In: a build. Out: `Inspection` and `Clustering`, plain facts, and the lines that
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from corpus.build import VERDICTS, Build
 from corpus.document import DROP_SCHEMA, VERDICT_FIELDS
 from corpus.errors import RecipeError
-from corpus.manifest import Counts
+from corpus.manifest import Counts, Manifest
 from corpus.parts import read_columns
 from corpus.tables import Block, Table, excerpt, printable
 from corpus.verdicts import PLACE, JudgedPart, judged_parts, kept_mask, take_rows, verdict_rows
@@ -60,6 +61,7 @@ class Inspection:
     folder: str
     dropped: bool
     counts: Mapping[str, Counts]
+    rules: Mapping[str, Mapping[str, Mapping[str, int]]]  # by source, reason and rule: how many
     rows: tuple[Seen, ...]
 
 
@@ -85,7 +87,7 @@ def inspect(
         stage: Which stage; by default the last that decided about documents, or with a reason the
             last that dropped for it.
         dropped: Those that the stage dropped and not those that it kept.
-        reason: Only those dropped for this reason.
+        reason: Only those dropped for this reason, or with `reason/rule` by this rule of it.
         source: Only those of this source.
         number: How many.
         sample: Seed of a random sample; the first documents by default.
@@ -94,19 +96,33 @@ def inspect(
         InputError: The stage is not built.
         RecipeError: No such stage, source or reason.
     """
-    stage = _stage(build, stage, reason)
+    reason, _, rule = (reason or "").partition("/")
+    stage = _stage(build, stage, reason or None)
     manifest = build.stage(stage)
     counts = {name: manifest.counts(name) for name in manifest.sources()}
+    rules = {name: _rules(manifest, name) for name in manifest.sources()}
     if source is not None and source not in counts:
         raise _unknown("source", source, list(counts))
     reasons = sorted({name for count in counts.values() for name in count.dropped})
-    if reason is not None and reason not in reasons:
+    if reason and reason not in reasons:
         raise _unknown("reason", reason, reasons)
+    known = sorted({one for own in rules.values() for one in own.get(reason, {})})
+    if rule and rule not in known:
+        raise _unknown(f"rule of {reason}", rule, known)
     if stage == "extract" and dropped:
-        rows = _lost(build, reason, source, number, sample)
+        rows = _lost(build, reason or None, source, number, sample)
     else:
-        rows = _judged(build, stage, dropped, reason, source, number, sample)
-    return Inspection(stage, manifest.folder, dropped, counts, tuple(rows))
+        rows = _judged(build, stage, dropped, (reason, rule), source, number, sample)
+    return Inspection(stage, manifest.folder, dropped, counts, rules, tuple(rows))
+
+
+def _rules(manifest: Manifest, source: str) -> dict[str, dict[str, int]]:
+    """Return how many documents of a source each rule of each reason dropped, most first."""
+    total: dict[str, Counter[str]] = {}
+    for shard in manifest.of(source):
+        for reason, own in shard.details.get("rules", {}).items():
+            total.setdefault(reason, Counter()).update(own)
+    return {reason: dict(total[reason].most_common()) for reason in sorted(total)}
 
 
 def _stage(build: Build, stage: str | None, reason: str | None) -> str:
@@ -157,7 +173,7 @@ def _judged(
     build: Build,
     stage: str,
     dropped: bool,
-    reason: str | None,
+    reason: tuple[str, str],
     source: str | None,
     number: int,
     sample: int | None,
@@ -178,17 +194,24 @@ def _judged(
 
 
 def _candidates(
-    found: Sequence[JudgedPart], stage: str, dropped: bool, reason: str | None
+    found: Sequence[JudgedPart], stage: str, dropped: bool, reason: tuple[str, str]
 ) -> Candidates:
+    """Yield each part's ids and which of them are meant; `reason` and its rule may be empty."""
+    columns = ["id", "kept", "reason", *(["rule"] if reason[1] else [])]
     for index, one in enumerate(found):
         if stage == "extract":
             ids = read_columns(one.part.documents, ["id"])["id"].combine_chunks()
             yield index, ids, np.ones(len(ids), dtype=np.bool_)
             continue
-        table = read_columns(one.verdicts[stage], ["id", "kept", "reason"])
+        table = read_columns(one.verdicts[stage], columns)
         mask = kept_mask(table["kept"], value=not dropped)
-        if reason is not None:
-            same = pc.equal(table["reason"], reason).fill_null(False).combine_chunks()
+        if reason[0]:
+            same = pc.equal(table["reason"], reason[0]).fill_null(False).combine_chunks()
+            mask &= same.to_numpy(zero_copy_only=False)
+        if reason[1]:
+            exactly = pc.equal(table["rule"], reason[1])  # or with what was found behind it
+            found_so = pc.starts_with(table["rule"], pattern=f"{reason[1]}: ")
+            same = pc.or_(exactly, found_so).fill_null(False).combine_chunks()
             mask &= same.to_numpy(zero_copy_only=False)
         yield index, table["id"].combine_chunks(), mask
 
@@ -237,6 +260,9 @@ def describe(inspection: Inspection) -> Iterator[Block]:
     """Yield what a person reads: the table of the stage, then the documents."""
     yield f"{inspection.stage} ({inspection.folder})"
     yield counts_table(inspection.counts)
+    if any(inspection.rules.values()):
+        yield ""
+        yield rules_table(inspection.rules)
     for row in inspection.rows:
         yield ""
         yield f"{printable(row.id)}  {row.source}  {printable(row.url or '(no URL)')}"
@@ -272,3 +298,17 @@ def counts_table(counts: Mapping[str, Counts]) -> Table:
         for name, c in counts.items()
     ]
     return Table(("source", "in", "kept", *reasons), rows)
+
+
+def rules_table(rules: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Table:
+    """Return how many documents each rule dropped, by source."""
+    names = [
+        (reason, rule)
+        for reason in sorted({reason for own in rules.values() for reason in own})
+        for rule in sorted({rule for own in rules.values() for rule in own.get(reason, {})})
+    ]
+    rows = [
+        (f"{r}/{rule}", *(f"{own.get(r, {}).get(rule, 0):,}" for own in rules.values()))
+        for r, rule in names
+    ]
+    return Table(("rule", *rules), rows)

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.config import Recipe
 from corpus.document import Drop, DropReason, Page
-from corpus.manifest import fingerprint
+from corpus.engine import Engine
+from corpus.manifest import Manifest, fingerprint
+from corpus.progress import Progress
 from corpus.sandbox import Extracted, Failure, Sandbox
 
 VERSION = 1  # of what is spared; raise it when the same page is judged otherwise
@@ -57,7 +59,7 @@ class Look:
 
     Attributes:
         languages: Languages that are kept, or none for all.
-        urls: Files of blocked addresses.
+        blocked: Path and digest of the entries of the lists of blocked addresses, or "".
         minimum_words: Least number of words of a document.
         classifier: Folder of a classifier, or "" without one.
         alpha: The Pareto exponent of the draw.
@@ -67,7 +69,7 @@ class Look:
     """
 
     languages: tuple[str, ...]
-    urls: tuple[str, ...]
+    blocked: tuple[str, str]
     minimum_words: int
     classifier: str
     alpha: float
@@ -91,22 +93,31 @@ class Looks:
         return pa.table([pa.array(self.ids, pa.string()), self.reasons, column], schema=LOOKS)
 
 
-def look_of(recipe: Recipe) -> Look | None:
-    """Return the look that a recipe asks for, or None.
+def look_of(
+    recipe: Recipe, output: str, engine: Engine, progress: Progress
+) -> tuple[Look | None, tuple[Manifest, ...]]:
+    """Return the look that a recipe asks for, if it does, and the steps that it is made of.
 
     Raises:
-        InputError: A list of addresses is not there.
+        InputError: A list of addresses is not there or cannot be read.
     """
     settings, rules = recipe.extract.prefilter, recipe.filter
     if settings is None or rules is None:
-        return None
-    from corpus.rules import minimum_words, url_lists
+        return None, ()
+    from corpus import blocklists
+    from corpus.rules import minimum_words
 
+    steps: tuple[Manifest, ...] = ()
+    blocked = ("", "")
+    if rules.urls:
+        steps = (blocklists.blocklists(rules.urls, output, engine, progress),)
+        entries = steps[0].shards[0].output("entries")
+        blocked = (steps[0].path(entries), entries.sha256)
     named = isinstance(rules.classifier, str) and settings.quality
     alpha = settings.alpha or (0.0 if rules.alpha == "fit" else rules.alpha)
-    return Look(
+    look = Look(
         languages=tuple(sorted(rules.languages)),
-        urls=tuple(url_lists(rules)),
+        blocked=blocked,
         minimum_words=minimum_words(rules),
         classifier=str(rules.classifier) if named else "",
         alpha=alpha if named else 0.0,
@@ -114,14 +125,14 @@ def look_of(recipe: Recipe) -> Look | None:
         audit=settings.audit,
         seed=recipe.seed,
     )
+    return look, steps
 
 
 def digest(look: Look) -> str:
     """Return what the outcome of a look depends on, its files' bytes included."""
-    lists = [storage.digest(path)[1] for path in look.urls]
     model = storage.digest(storage.join(look.classifier, "model.npz"))[1] if look.classifier else ""
     rest = (look.minimum_words, look.alpha, look.margin, look.audit, look.seed)
-    return fingerprint("prefilter", VERSION, look.languages, lists, model, rest)
+    return fingerprint("prefilter", VERSION, look.languages, look.blocked[1], model, rest)
 
 
 def looked(
@@ -186,19 +197,17 @@ class _Judge:
     """Says of batches of pages which are spared; holds the classifier and the lists."""
 
     def __init__(self, rules: Look) -> None:
-        from corpus import classifier
-        from corpus.rules import blocked_urls
+        from corpus import blocklists, classifier
 
         self._rules = rules
-        self._blocked = blocked_urls(rules.urls)
+        self._blocked = blocklists.load(*rules.blocked) if rules.blocked[0] else None
         self._model = classifier.load(rules.classifier) if rules.classifier else None
 
     def verdicts(
         self, pages: list[Page], texts: list[str], ids: pa.Array
     ) -> list[tuple[DropReason | None, str, float]]:
         """Return for each page why it is spared or None, in words, and the score or NaN."""
-        from corpus.rules import is_blocked
-        from corpus.text import language, quality
+        from corpus.text import language, quality, url_lists
 
         rules = self._rules
         lines = [_long_lines(text) for text in texts]
@@ -220,10 +229,11 @@ class _Judge:
                 other = code not in (*rules.languages, language.UNKNOWN)
                 if other and share >= OTHER_LANGUAGE:
                     reasons[row] = (DropReason.LANGUAGE, f"{code} {share:.2f}")
-        if self._blocked:
-            for row, page in enumerate(pages):
-                if is_blocked(page.url, self._blocked):
-                    reasons[row] = (DropReason.URL, "its address is blocked")
+        if self._blocked is not None:
+            addresses = pa.array([page.url for page in pages], pa.string())
+            for row, entry in enumerate(url_lists.find(addresses, self._blocked).to_pylist()):
+                if entry is not None:
+                    reasons[row] = (DropReason.URL, entry)
         pairs = zip(reasons, scores, strict=True)
         return [(reason, words, float(score)) for (reason, words), score in pairs]
 

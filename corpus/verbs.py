@@ -109,7 +109,9 @@ def inspect(
     dropped: Annotated[bool, typer.Option("--dropped", help="What the stage dropped.")] = False,
     reason: Annotated[
         str | None,
-        typer.Option("--reason", help="Only what was dropped for this.", metavar="REASON"),
+        typer.Option(
+            "--reason", help="Only what was dropped for this, or by REASON/RULE.", metavar="REASON"
+        ),
     ] = None,
     source: Source = None,
     number: Annotated[int, typer.Option("-n", help="How many.", min=0)] = 10,

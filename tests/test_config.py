@@ -161,7 +161,14 @@ def test_unknown_key_is_found_at_every_depth_with_the_nearest_one(tmp_path: Path
         ({"filter": {"alpha": "fit"}}, "alpha: fit needs a classifier"),
         ({"filter": {"alpha": "fit", "classifier": "folder"}}, "alpha: fit needs a classifier"),
         ({"filter": {"alpha": 0}}, "filter.alpha"),
-        ({"filter": {"heuristics": ["gofer"]}}, "filter.heuristics.0: "),
+        (
+            {"filter": {"heuristics": ["gofer"]}},
+            "filter.heuristics.gofer: there is no such key; did",
+        ),
+        ({"filter": {"heuristics": {"c4": {"sentences": 5}}}}, "filter.heuristics.c4.sentences: "),
+        ({"filter": {"heuristics": {"c4": {"minimum_sentences": -1}}}}, "c4.minimum_sentences: "),
+        ({"filter": {"heuristics": {"c4": {"page_phrases": ["a", ""]}}}}, "c4.page_phrases.1: "),
+        ({"filter": {"heuristics": 3}}, "filter.heuristics: "),
         ({"filter": {"languages": {"en": 65}}}, "filter.languages.en: "),
         (
             {"filter": {"classifier": {"positives": ["b"], "negatives": ["a"]}}},
@@ -191,7 +198,11 @@ def test_relative_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
             },
             "c": {"commoncrawl": {"snapshots": "CC-MAIN-2026-47", "base_url": "mirror"}},
         },
-        filter={"classifier": "model", "urls": "lists/*.txt"},
+        filter={
+            "classifier": "model",
+            "urls": "lists/*.txt",
+            "heuristics": {"c4": {"bad_words": "words/en"}},
+        },
         decontaminate={"benchmarks": "q.jsonl"},
         tokenize={"vocabulary": "v/tokenizer.json"},
     )
@@ -214,6 +225,8 @@ def test_relative_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
         f"{here}/model",
         (f"{here}/lists/*.txt",),
     )
+    assert recipe.filter.heuristics.c4 is not None
+    assert recipe.filter.heuristics.c4.bad_words == (f"{here}/words/en",)
     assert recipe.decontaminate is not None
     assert recipe.decontaminate.benchmarks[""].paths == (f"{here}/q.jsonl",)
     assert recipe.tokenize is not None

@@ -247,7 +247,7 @@ def a_page(number: int, body: str, kind: str = "text/html") -> Page:
 def looked(items: list[Page | Drop], **changes: Any) -> tuple[list[Page | Drop], Looks]:
     given: dict[str, Any] = {
         "languages": ("en",),
-        "urls": (),
+        "blocked": ("", ""),
         "minimum_words": 0,
         "classifier": "",
         "alpha": 0.0,

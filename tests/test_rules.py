@@ -8,10 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus import parts
+from corpus import blocklists, parts
 from corpus.config import Filter
+from corpus.errors import InputError
+from corpus.heuristic_settings import Heuristics
 from corpus.parts import Part
-from corpus.rules import RULE_SETS, blocked_urls, first_failures, is_blocked
+from corpus.progress import Silent
+from corpus.rules import Blocklist, first_failures, rule_sets
+from corpus.text.c4 import C4
+from corpus.text.fineweb import FineWeb
+from corpus.text.gopher import GopherQuality, GopherRepetition
+from tests.made import ENGINE
 
 GOOD = (
     "The farmer walked to the market with a basket of apples that he had picked in the morning. "
@@ -38,12 +45,19 @@ def part(folder: Path, **columns: list[object]) -> Part:
     return Part("a", "part", str(path), "", rows, 1)
 
 
-def reasons(part: Part, settings: dict[str, object], urls: list[str] | None = None) -> list[object]:
-    return first_failures(part, Filter.model_validate(settings), urls or []).reasons.tolist()
+def reasons(part: Part, settings: dict[str, object]) -> list[object]:
+    return first_failures(part, Filter.model_validate(settings), None).reasons.tolist()
+
+
+def blocklist(folder: Path, text: str) -> Blocklist:
+    (folder / "list").write_text(text)
+    made = blocklists.blocklists([str(folder / "list")], str(folder / "output"), ENGINE, Silent())
+    output = made.shards[0].output("entries")
+    return Blocklist(made.path(output), output.sha256)
 
 
 def test_no_rules_fail_nothing(tmp_path: Path) -> None:
-    failures = first_failures(part(tmp_path, text=[BAD, ""]), Filter(), [])
+    failures = first_failures(part(tmp_path, text=[BAD, ""]), Filter(), None)
     assert failures.reasons.tolist() == [None, None]
     assert failures.rules.tolist() == [None, None]
 
@@ -66,83 +80,105 @@ def test_language_is_kept_from_its_floor_on_and_others_are_not(tmp_path: Path) -
     ]
 
 
-def test_lists_of_urls_are_read_with_comments_schemes_and_blank_lines(tmp_path: Path) -> None:
-    (tmp_path / "one").write_text("# list\nhttps://www.Bad.example/\n\n  worse.example # why\n")
-    (tmp_path / "two").write_bytes(b"site.example/users/bad/\r\n\xff\xfe\r\n")
-    found = blocked_urls([str(tmp_path / "one"), str(tmp_path / "two")])
-    assert found >= {"bad.example", "worse.example", "site.example/users/bad"}
-    assert len(found) == 4  # and the line that is no text
-
-
-@pytest.mark.parametrize(
-    ("url", "blocked"),
-    [
-        ("https://bad.example/", True),
-        ("http://www.bad.example", True),
-        ("https://sub.of.BAD.example/page?q=1", True),
-        ("https://bad.example:8080/x", True),
-        ("https://user@bad.example/x", True),
-        ("https://notbad.example/", False),
-        ("https://bad.example.org/", False),
-        ("https://good.example/?u=bad.example", False),
-        ("https://good.example/#bad.example", False),
-        ("https://good.example/bad.example", False),
-        ("https://site.example/", False),
-        ("https://site.example/users/bad", True),
-        ("https://site.example/users/bad/page.html", True),
-        ("https://site.example/users/badger", False),
-        ("https://site.example/users", False),
-        ("https://www.site.example/users/bad?x", True),
-        ("https://sub.site.example/users/bad", False),
-        ("https://deep.example/a/b/c/d/e", True),
-        ("https://deep.example/a/b/c", False),
-        ("", False),
-        ("not a url", False),
-    ],
-)
-def test_url_is_blocked_by_its_domain_a_parent_domain_or_a_prefix_of_its_path(
-    url: str, blocked: bool
-) -> None:
-    entries = {"bad.example", "site.example/users/bad", "deep.example/a/b/c/d"}
-    assert is_blocked(url, frozenset(entries)) is blocked
-
-
 def test_url_rule_drops_blocked_pages_and_keeps_those_without_a_url(tmp_path: Path) -> None:
-    (tmp_path / "list").write_text("bad.example\n")
     made = part(tmp_path, url=["https://bad.example/1", None, "https://good.example/"])
-    assert reasons(made, {"urls": ["x"]}, [str(tmp_path / "list")]) == ["url", None, None]
+    failures = first_failures(made, Filter(), blocklist(tmp_path, "bad.example\n"))
+    assert failures.reasons.tolist() == ["url", None, None]
+    assert failures.rules.tolist() == ["list: bad.example", None, None]
 
 
 @pytest.mark.parametrize("name", ["gopher", "c4", "fineweb"])
 def test_heuristics_drop_a_bad_page_and_name_the_rule(tmp_path: Path, name: str) -> None:
-    failures = first_failures(part(tmp_path, text=[GOOD, BAD]), Filter(heuristics=(name,)), [])
+    failures = first_failures(
+        part(tmp_path, text=[GOOD, BAD]), Filter.model_validate({"heuristics": [name]}), None
+    )
     assert failures.reasons[0] is None
     assert failures.rules[0] is None
     assert failures.reasons[1].startswith(name)
     assert failures.rules[1]
 
 
-def test_sets_come_in_the_order_of_the_recipe_with_their_defaults() -> None:
-    kinds = {name: [type(one).__name__ for one in rules] for name, rules in RULE_SETS.items()}
-    assert kinds == {
-        "gopher": ["GopherQuality", "GopherRepetition"],
-        "c4": ["C4"],
-        "fineweb": ["FineWeb"],
-    }
+def heuristics(given: object) -> Heuristics:
+    return Filter.model_validate({"heuristics": given}).heuristics
+
+
+def test_sets_come_in_one_order_with_the_thresholds_of_their_papers() -> None:
+    sets = rule_sets(heuristics(["fineweb", "c4", "gopher"]))
+    assert [type(one).__name__ for one in sets] == [
+        *("GopherQuality", "GopherRepetition", "C4", "FineWeb")
+    ]
+    assert sets == rule_sets(heuristics({"gopher": {}, "c4": None, "fineweb": {}}))
+    gopher, repetition, c4, fineweb = sets
+    assert isinstance(gopher, GopherQuality)
+    assert isinstance(repetition, GopherRepetition)
+    assert isinstance(c4, C4)
+    assert isinstance(fineweb, FineWeb)
+    assert (gopher.minimum_words, gopher.maximum_words, gopher.minimum_stop_words) == (50, 1e5, 2)
+    assert (gopher.minimum_mean_word_length, gopher.maximum_mean_word_length) == (3, 10)
+    assert (gopher.maximum_symbol_ratio, gopher.minimum_alphabetic_words) == (0.1, 0.8)
+    assert (gopher.maximum_bullet_lines, gopher.maximum_ellipsis_lines) == (0.9, 0.3)
+    assert repetition.maximum_top_ngram_characters == {2: 0.2, 3: 0.18, 4: 0.16}
+    assert list(repetition.maximum_duplicate_ngram_characters.values()) == [
+        *(0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
+    ]
+    assert (c4.minimum_words_per_line, c4.minimum_sentences, c4.maximum_word_length) == (5, 3, 1000)
+    assert (fineweb.minimum_punctuated_lines, fineweb.maximum_short_lines) == (0.12, 0.67)
+    assert fineweb.maximum_duplicate_line_characters == 0.1
+
+
+def test_thresholds_of_the_recipe_decide(tmp_path: Path) -> None:
+    made = part(tmp_path, text=[GOOD, BAD])
+    for given, expected in (
+        ({"gopher": {"minimum_words": 100}}, "few_words"),
+        ({"gopher": {"maximum_mean_word_length": 3.5}}, "long_words"),
+        ({"gopher": {"maximum_top_ngram_characters": {"1": 0.01}}}, "top_1_gram"),
+        ({"gopher": {"stop_words": ["Und", "der"]}}, "stop_words"),
+        ({"c4": {"page_phrases": "Basket OF"}}, "page_phrase: basket of"),
+        ({"c4": {"minimum_sentences": 5}}, "few_sentences"),
+        ({"fineweb": {"end_marks": "!"}}, "punctuated_lines"),
+        ({"fineweb": {"maximum_line_breaks": 0, "short_line": 0}}, None),
+        ({"gopher": {"minimum_words": 20}, "c4": {}}, None),
+    ):
+        failures = first_failures(made, Filter.model_validate({"heuristics": given}), None)
+        assert failures.rules[0] == expected
+        assert failures.rules[1] is not None
+
+
+def test_bad_words_are_read_from_files_and_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "en").write_bytes(b"\xef\xbb\xbfCheese\n\n  yo\n")
+    (tmp_path / "de").write_text("Äpfel\ncheese\n")
+    settings = heuristics({"c4": {"bad_words": [f"{tmp_path}/en", f"{tmp_path}/de"]}})
+    (rules,) = rule_sets(settings)
+    assert isinstance(rules, C4)
+    assert rules.bad_words == ("cheese", "yo", "äpfel")
+    made = part(tmp_path, text=[GOOD, GOOD.replace("cheese", "ham")])
+    failures = first_failures(made, Filter(heuristics=settings), None)
+    assert failures.rules.tolist() == ["bad_word: cheese", None]
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "no such list"), (b"\xff", "not UTF-8")])
+def test_list_of_words_that_cannot_be_read_is_an_input_error(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "words"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        rule_sets(heuristics({"c4": {"bad_words": str(path)}}))
+    assert caught.value.where == str(path)
 
 
 def test_first_rule_that_holds_is_the_reason_language_then_url_then_text(tmp_path: Path) -> None:
-    (tmp_path / "list").write_text("bad.example\n")
     made = part(
         tmp_path,
         language=["de", "en", "en", "en"],
         url=["https://bad.example/", "https://bad.example/", None, None],
         text=[BAD, BAD, BAD, GOOD],
     )
-    settings: dict[str, object] = {"languages": {"en": 0.5}, "urls": "x", "heuristics": ["fineweb"]}
-    failures = first_failures(made, Filter.model_validate(settings), [str(tmp_path / "list")])
+    settings = Filter.model_validate({"languages": {"en": 0.5}, "heuristics": ["fineweb"]})
+    failures = first_failures(made, settings, blocklist(tmp_path, "bad.example\n"))
     assert failures.reasons.tolist() == ["language", "url", "fineweb", None]
-    assert [rule is None for rule in failures.rules] == [True, True, False, True]
+    assert failures.rules.tolist() == [None, "list: bad.example", "punctuated_lines", None]
 
 
 def test_every_batch_of_a_part_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,8 @@ def run(
     """
     tasks: list[ExtractTask] = []
     steps: list[Manifest] = []
-    look = look_of(recipe)
+    look, looked_in = look_of(recipe, output, engine, progress)
+    steps += looked_in
     for name, source in recipe.sources.items():
         links = ("", "")
         if source.webtext is not None:

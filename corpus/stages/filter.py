@@ -7,22 +7,25 @@ In: documents. Out: a verdict for each, with the classifier's score. Three folde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from corpus import prefilter_loss, scoring, storage
+from corpus import blocklists, prefilter_loss, scoring, storage
 from corpus.config import Filter, Recipe
 from corpus.document import FILTER_SCHEMA, DropReason
 from corpus.engine import Engine
 from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part, parts, read_columns, write_verdict
 from corpus.progress import Progress
-from corpus.rules import url_lists
 from corpus.stage_folder import StageFolder, used
 
+Objects = npt.NDArray[np.object_]
+
 STAGE = "filter"
-VERSION = 1
+VERSION = 2  # 2: another form of addresses, citation marks in C4's lines, counts of the rules
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class FilterTask:
         scores: Path of the part's scores, or "" without a classifier.
         filtered: Whether documents of this source may be dropped at all.
         alpha: The Pareto exponent.
-        urls: Files of blocked domains and prefixes.
+        blocked: Path and digest of the entries of the lists of URLs, or "".
     """
 
     name: str
@@ -45,7 +48,7 @@ class FilterTask:
     filtered: bool
     alpha: float
     settings: Filter
-    urls: tuple[str, ...]
+    blocked: tuple[str, str]
     seed: int
     folder: str = ""
 
@@ -61,22 +64,26 @@ def run(
     """Score every document and decide about those of the filtered sources.
 
     Raises:
-        InputError: The classifier or a list of URLs cannot be read, or the classifier has nothing
-            to learn from.
+        InputError: The classifier or a list of URLs or words cannot be read, or the classifier has
+            nothing to learn from.
     """
     found = parts(extract, None)
     scores = scoring.scores(recipe, settings, found, output, engine, progress)
     alpha = scores.alpha
-    urls = tuple(url_lists(settings))
-    rules = settings.model_dump(mode="json", exclude={"classifier", "alpha", "urls"})
-    lists = [storage.digest(path)[1] for path in urls]
+    steps = list(scores.steps)
+    blocked = ("", "")
+    if settings.urls:
+        steps.append(blocklists.blocklists(settings.urls, output, engine, progress))
+        entries = steps[-1].shards[0].output("entries")
+        blocked = (steps[-1].path(entries), entries.sha256)
+    rules = _rules(settings)
     tasks: list[FilterTask] = []
     for part in found:
         score_path, score_digest = scores.paths.get((part.source, part.name), ("", ""))
         filtered = recipe.sources[part.source].filter
         depends = (part.sha256, score_digest, recipe.seed)
         if filtered:
-            depends = (*depends, alpha if score_path else None, rules, lists)  # type: ignore[assignment]
+            depends = (*depends, alpha if score_path else None, rules, blocked[1])  # type: ignore[assignment]
         tasks.append(
             FilterTask(
                 name=part.name,
@@ -88,7 +95,7 @@ def run(
                 filtered=filtered,
                 alpha=alpha,
                 settings=settings,
-                urls=urls,
+                blocked=blocked,
                 seed=recipe.seed,
             )
         )
@@ -105,13 +112,25 @@ def run(
     if manifest is None:
         shards = folder.run(filter_shard, engine, progress)
         summary = prefilter_loss.summary(extract, shards, folder.path, alpha)
-        manifest = folder.finish(shards, {**summary, **used(*scores.steps)})
+        manifest = folder.finish(shards, {**summary, **used(*steps)})
     return manifest
+
+
+def _rules(settings: Filter) -> dict[str, Any]:
+    """Return what the rules of a recipe say, with the digests of lists of words for their paths."""
+    from corpus.rules import word_lists
+
+    rules = settings.model_dump(mode="json", exclude={"classifier", "alpha", "urls"})
+    c4 = settings.heuristics.c4
+    if c4 is not None and c4.bad_words is not None:
+        digests = [storage.digest(path)[1] for path in word_lists(c4.bad_words)]
+        rules["heuristics"]["c4"]["bad_words"] = digests
+    return rules
 
 
 def filter_shard(task: FilterTask) -> Shard:
     """Decide about one part: languages, URLs and rules first, then the Pareto draw."""
-    from corpus.rules import first_failures
+    from corpus.rules import Blocklist, first_failures
     from corpus.text import quality
 
     part = task.part
@@ -122,7 +141,8 @@ def filter_shard(task: FilterTask) -> Shard:
     if task.scores:
         score = read_columns(task.scores, ["score"])["score"].to_numpy()
     if task.filtered:
-        failures = first_failures(part, task.settings, task.urls)
+        blocked = Blocklist(*task.blocked) if task.blocked[0] else None
+        failures = first_failures(part, task.settings, blocked)
         reasons, rules = failures.reasons, failures.rules
         if score is not None:
             draws = quality.draws(ids, seed=task.seed)
@@ -139,4 +159,19 @@ def filter_shard(task: FilterTask) -> Shard:
         }
     ).cast(FILTER_SCHEMA)
     output, counts = write_verdict(task.folder, part, table)
-    return Shard(part.name, part.source, task.key, (output,), counts)
+    details = {"rules": _counted(reasons, rules)}
+    return Shard(part.name, part.source, task.key, (output,), counts, {}, details)
+
+
+def _counted(reasons: Objects, rules: Objects) -> dict[str, dict[str, int]]:
+    """Return for each reason how many documents each of its rules dropped.
+
+    Of a rule that says what exactly it found, `page_phrase: lorem ipsum`, the name counts.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    for reason, rule in zip(reasons, rules, strict=True):
+        if rule is not None:
+            own = counts.setdefault(reason, {})
+            name = rule.partition(": ")[0]
+            own[name] = own.get(name, 0) + 1
+    return counts

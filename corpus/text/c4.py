@@ -2,23 +2,34 @@
 
 C4 also removes lines. Text is written once, so a filter here cuts nothing: the rules for lines say
 which lines C4 would have retained, and a document with too few sentences in those is dropped.
-C4's citation markers, language filter and deduplication of sentences are for other stages.
+Citation marks, which C4 removes, are passed over when a line is judged: "[1]", "[edit]" and
+"[citation needed]". C4's language filter and deduplication of sentences are for other stages.
+
+A sentence ends at ".", "!" or "?", with the quotation marks and brackets that close behind it,
+where white space or the end of the line follows; a rest without an end is one more.
 """
 
 from __future__ import annotations
 
-import re
+import functools
+import unicodedata
 from dataclasses import dataclass
 
-_END_MARKS = (".", "!", "?", '"', "”")
-_ELLIPSIS = "..."  # the published code does not take it for an end
-_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s|$)")
-_WORD = re.compile(r"\w+")
+import numpy as np
+
+from corpus.text.phrases import phrase_table
+from corpus.text.rule_texts import Broken, Texts
+from corpus.text.unicode_tables import character_flags, word_tables
+
+CITATIONS = ("[edit]", "[citation needed]")  # and a number in brackets, or none
+# Scripts without spaces between words, by the first word of their characters' names.
+_UNSPACED = frozenset({"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"})
+_UNBOUNDED = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class C4:
-    """Thresholds and strings of the rules; strings are in lower case.
+    """Thresholds and strings of the rules; strings are in lower case, None turns a rule off.
 
     Attributes:
         terminal_punctuation: Whether only lines that end in a mark count. FineWeb leaves this rule
@@ -27,55 +38,65 @@ class C4:
         maximum_word_length: In characters; a line with a longer word does not count.
         line_phrases: A line with one of them does not count.
         page_phrases: A document with one of them is dropped.
-        bad_words: A document with one of them, as a word or as several, is dropped.
+        bad_words: A document with one of them is dropped, if no word goes on at its ends. Of a
+            script without spaces, anywhere.
         minimum_sentences: A document with fewer of them, in the lines that count, is dropped.
     """
 
     terminal_punctuation: bool
-    minimum_words_per_line: int
-    maximum_word_length: int
+    minimum_words_per_line: int | None
+    maximum_word_length: int | None
     line_phrases: tuple[str, ...]
     page_phrases: tuple[str, ...]
     bad_words: tuple[str, ...]
-    minimum_sentences: int
+    minimum_sentences: int | None
 
 
-def failure(text: str, rules: C4) -> str | None:
-    """Return the name of the first rule that the text breaks, or None.
+def page(texts: Texts, rules: C4) -> Broken:
+    """Return the first rule that each text breaks.
 
     The name of a phrase's rule says which phrase, so that a person sees why the document is lost.
     """
-    lower = text.lower()
-    for phrase in rules.page_phrases:
-        if phrase in lower:
-            return f"page_phrase: {phrase}"
-    if rules.bad_words:
-        spaced = f" {' '.join(_WORD.findall(lower))} "
-        for word in rules.bad_words:
-            if f" {' '.join(_WORD.findall(word))} " in spaced:
-                return "bad_word"
-    sentences = 0
-    for line in text.split("\n"):
-        if _retained(line.strip(), rules):
-            sentences += _sentences(line.strip())
-            if sentences >= rules.minimum_sentences:
-                return None
-    return "few_sentences" if sentences < rules.minimum_sentences else None
+    from corpus.text.c4_kernels import page_rules
+
+    of_page = (*rules.page_phrases, *rules.bad_words)
+    phrases = phrase_table((*of_page, *rules.line_phrases))
+    citations = phrase_table(CITATIONS)
+    tables = word_tables("whitespace")
+    broken = page_rules(
+        texts.data,
+        texts.offsets,
+        texts.rows,
+        character_flags(),
+        tables.entries,
+        tables.expansions,
+        phrases.begins,
+        phrases.heads,
+        phrases.rows,
+        phrases.data,
+        phrases.offsets,
+        _alone(rules),
+        len(of_page),
+        citations.data,
+        citations.offsets,
+        rules.terminal_punctuation,
+        rules.minimum_words_per_line or 0,
+        _UNBOUNDED if rules.maximum_word_length is None else rules.maximum_word_length,
+        rules.minimum_sentences or 0,
+    )
+    names = [f"page_phrase: {phrase}" for phrase in rules.page_phrases]
+    names += [f"bad_word: {word}" for word in rules.bad_words]
+    return Broken(broken, (*names, "few_sentences"))
 
 
-def _retained(line: str, rules: C4) -> bool:
-    if rules.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
-        return False
-    words = line.split()
-    if len(words) < rules.minimum_words_per_line:
-        return False
-    if any(len(word) > rules.maximum_word_length for word in words):
-        return False
-    lower = line.lower()
-    return not any(phrase in lower for phrase in rules.line_phrases)
+@functools.lru_cache(maxsize=8)
+def _alone(rules: C4) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return for each phrase whether it counts only where no word goes on at its ends."""
+    words = [is_spaced(word) for word in rules.bad_words]
+    lines, pages = [False] * len(rules.line_phrases), [False] * len(rules.page_phrases)
+    return np.array([*pages, *words, *lines], np.bool_)
 
 
-def _sentences(line: str) -> int:
-    """Return the number of sentences: ends of sentences, and a rest without an end."""
-    ends = [match.end() for match in _SENTENCE_END.finditer(line)]
-    return len(ends) + (1 if line and (not ends or ends[-1] < len(line)) else 0)
+def is_spaced(word: str) -> bool:
+    """Say whether a word is of a script that has spaces between words."""
+    return not any(unicodedata.name(c, "").split(" ", 1)[0] in _UNSPACED for c in word)

@@ -1,29 +1,54 @@
 """The rules of MassiveText for quality and against repetition (Rae et al. 2021, appendix A.1.1).
 
-A text goes in; the name of the first rule that it breaks comes out. Words are what lies between
-white space, as in the paper, with their punctuation: a tokenizer that counts punctuation as words
-makes the rule of alphabetic words far stricter than the paper's.
+Words are what lies between white space, as in the paper, with their punctuation: a tokenizer that
+counts punctuation as words makes the rule of alphabetic words far stricter than the paper's. Lines
+end at a line feed; they are stripped, and blank ones do not count. A text without words breaks the
+rule of few words, whatever the thresholds.
+
+The paper leaves open what a repetition is. Here it is an occurrence after the first, an n-gram that
+occurs once repeats nothing, a character counts once however many n-grams it is part of, and the
+characters of n-grams are those of the words, without the white space between them.
 """
 
 from __future__ import annotations
 
-import re
-import string
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-_PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
-_BULLETS = ("•", "‣", "◦", "▪", "▫", "■", "□", "●", "○", "▶", "◀", "–")
-_LIST_MARKS = ("- ", "* ")  # what extractors write for an item of a list
-_ELLIPSES = ("...", "…")
+from corpus.text.phrases import phrase_table
+from corpus.text.rule_texts import Broken, Texts, limit
+from corpus.text.unicode_tables import character_flags, word_tables
+
+# Beside them "- " and "* ", which extractors write for an item of a list.
+BULLETS = "•‣◦▪▫■□●○▶◀–"
+QUALITY_RULES = (
+    "few_words",
+    "many_words",
+    "short_words",
+    "long_words",
+    "hash_symbols",
+    "ellipses",
+    "bullet_lines",
+    "ellipsis_lines",
+    "alphabetic_words",
+    "stop_words",
+)
+REPETITION_RULES = (
+    "duplicate_lines",
+    "duplicate_paragraphs",
+    "duplicate_line_characters",
+    "duplicate_paragraph_characters",
+)
+# Of the hash tables that find repeats: no result depends on it, see the kernels.
+SEED = np.uint64(int.from_bytes(os.urandom(8), "little"))
 
 
 @dataclass(frozen=True, slots=True)
 class GopherQuality:
-    """Thresholds of the quality rules; a document at a threshold passes.
+    """Thresholds of the quality rules; a document at a threshold passes, None turns a rule off.
 
     Attributes:
         minimum_words, maximum_words: Bounds of the number of words.
@@ -36,16 +61,16 @@ class GopherQuality:
         minimum_stop_words: How many different ones of them a document must have.
     """
 
-    minimum_words: int
-    maximum_words: int
-    minimum_mean_word_length: float
-    maximum_mean_word_length: float
-    maximum_symbol_ratio: float
-    maximum_bullet_lines: float
-    maximum_ellipsis_lines: float
-    minimum_alphabetic_words: float
+    minimum_words: int | None
+    maximum_words: int | None
+    minimum_mean_word_length: float | None
+    maximum_mean_word_length: float | None
+    maximum_symbol_ratio: float | None
+    maximum_bullet_lines: float | None
+    maximum_ellipsis_lines: float | None
+    minimum_alphabetic_words: float | None
     stop_words: tuple[str, ...]
-    minimum_stop_words: int
+    minimum_stop_words: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,131 +86,77 @@ class GopherRepetition:
         maximum_duplicate_ngram_characters: By n, the fraction of characters in repeated n-grams.
     """
 
-    maximum_duplicate_lines: float
-    maximum_duplicate_paragraphs: float
-    maximum_duplicate_line_characters: float
-    maximum_duplicate_paragraph_characters: float
+    maximum_duplicate_lines: float | None
+    maximum_duplicate_paragraphs: float | None
+    maximum_duplicate_line_characters: float | None
+    maximum_duplicate_paragraph_characters: float | None
     maximum_top_ngram_characters: Mapping[int, float]
     maximum_duplicate_ngram_characters: Mapping[int, float]
 
 
-def quality_failure(text: str, rules: GopherQuality) -> str | None:
-    """Return the name of the first quality rule that the text breaks, or None."""
-    words = text.split()
-    count = len(words)
-    if count == 0 or count < rules.minimum_words:
-        return "few_words"
-    if count > rules.maximum_words:
-        return "many_words"
-    mean_length = sum(map(len, words)) / count
-    if mean_length < rules.minimum_mean_word_length:
-        return "short_words"
-    if mean_length > rules.maximum_mean_word_length:
-        return "long_words"
-    if text.count("#") / count > rules.maximum_symbol_ratio:
-        return "hash_symbols"
-    if sum(map(text.count, _ELLIPSES)) / count > rules.maximum_symbol_ratio:
-        return "ellipses"
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    bullets = sum(line.startswith(_BULLETS) or line.startswith(_LIST_MARKS) for line in lines)
-    if bullets / len(lines) > rules.maximum_bullet_lines:
-        return "bullet_lines"
-    if sum(line.endswith(_ELLIPSES) for line in lines) / len(lines) > rules.maximum_ellipsis_lines:
-        return "ellipsis_lines"
-    alphabetic = sum(word.isalpha() or any(map(str.isalpha, word)) for word in words)
-    if alphabetic / count < rules.minimum_alphabetic_words:
-        return "alphabetic_words"
-    if rules.minimum_stop_words:
-        bare = {word.strip(string.punctuation).lower() for word in words}
-        if len(bare.intersection(rules.stop_words)) < rules.minimum_stop_words:
-            return "stop_words"
-    return None
+def quality(texts: Texts, rules: GopherQuality) -> Broken:
+    """Return the first quality rule that each text breaks."""
+    from corpus.text.gopher_kernels import quality_rules
+
+    limits = np.array(
+        [
+            limit(rules.minimum_words, least=True),
+            limit(rules.maximum_words),
+            limit(rules.minimum_mean_word_length, least=True),
+            limit(rules.maximum_mean_word_length),
+            limit(rules.maximum_symbol_ratio),
+            limit(rules.maximum_bullet_lines),
+            limit(rules.maximum_ellipsis_lines),
+            limit(rules.minimum_alphabetic_words, least=True),
+            limit(rules.minimum_stop_words, least=True),
+        ]
+    )
+    stop_words = phrase_table(rules.stop_words)
+    tables = word_tables("whitespace")
+    broken = quality_rules(
+        texts.data,
+        texts.offsets,
+        texts.rows,
+        character_flags(),
+        tables.entries,
+        tables.expansions,
+        limits,
+        np.array([ord(bullet) for bullet in BULLETS]),
+        stop_words.heads,
+        stop_words.rows,
+        stop_words.data,
+        stop_words.offsets,
+    )
+    return Broken(broken, QUALITY_RULES)
 
 
-def repetition_failure(text: str, rules: GopherRepetition) -> str | None:
-    """Return the name of the first repetition rule that the text breaks, or None.
+def repetition(texts: Texts, rules: GopherRepetition) -> Broken:
+    """Return the first repetition rule that each text breaks."""
+    from corpus.text.repetition_kernels import DUPLICATE, TOP, repetition_rules
 
-    The paper leaves open what is counted. Here a repeat is an occurrence after the first, an n-gram
-    that occurs once repeats nothing, a character counts once however many n-grams it is part of,
-    and the characters of n-grams are those of the words, without the white space between them.
-    """
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    paragraphs = [part.strip() for part in _PARAGRAPH_BREAK.split(text) if part.strip()]
-    line_share, line_characters = duplicate_shares(lines)
-    paragraph_share, paragraph_characters = duplicate_shares(paragraphs)
-    for value, bound, name in (
-        (line_share, rules.maximum_duplicate_lines, "duplicate_lines"),
-        (paragraph_share, rules.maximum_duplicate_paragraphs, "duplicate_paragraphs"),
-        (line_characters, rules.maximum_duplicate_line_characters, "duplicate_line_characters"),
-        (
-            paragraph_characters,
-            rules.maximum_duplicate_paragraph_characters,
-            "duplicate_paragraph_characters",
-        ),
-    ):
-        if value > bound:
-            return name
-    return _ngram_failure(text.split(), rules)
-
-
-def duplicate_shares(parts: list[str]) -> tuple[float, float]:
-    """Return the fraction of parts that repeat an earlier one, by number and by characters."""
-    seen: set[str] = set()
-    repeats = characters = 0
-    for part in parts:
-        if part in seen:
-            repeats += 1
-            characters += len(part)
-        seen.add(part)
-    return repeats / max(1, len(parts)), characters / max(1, sum(map(len, parts)))
-
-
-def _ngram_failure(words: list[str], rules: GopherRepetition) -> str | None:
-    if not words:
-        return None
-    numbers: dict[str, int] = {}
-    word_ids = np.array([numbers.setdefault(word, len(numbers)) for word in words], np.int64)
-    lengths = np.array([len(word) for word in words], np.int64)
-    total = int(lengths.sum())
+    limits = np.array(
+        [
+            limit(rules.maximum_duplicate_lines),
+            limit(rules.maximum_duplicate_paragraphs),
+            limit(rules.maximum_duplicate_line_characters),
+            limit(rules.maximum_duplicate_paragraph_characters),
+        ]
+    )
     top, duplicate = rules.maximum_top_ngram_characters, rules.maximum_duplicate_ngram_characters
-    ids = word_ids
-    for n in range(1, max([0, *top, *duplicate]) + 1):
-        if n > len(words):
-            return None
-        if n > 1:
-            # An n-gram is the (n-1)-gram that it begins with and its last word: exact, no hash.
-            ids = ids[:-1] * len(numbers) + word_ids[n - 1 :]
-        distinct, first, ids, counts = np.unique(
-            ids, return_index=True, return_inverse=True, return_counts=True
-        )
-        if len(distinct) == len(ids):
-            return None  # no n-gram repeats, so no longer one does
-        if n in top:
-            chosen = _most_frequent(first, counts, lengths, n)
-            if _covered(np.flatnonzero(ids == chosen), lengths, n) / total > top[n]:
-                return f"top_{n}_gram"
-        if n in duplicate:
-            repeated = np.ones(len(ids), np.bool_)
-            repeated[first] = False
-            if _covered(np.flatnonzero(repeated), lengths, n) / total > duplicate[n]:
-                return f"duplicate_{n}_grams"
-    return None
-
-
-def _most_frequent(
-    first: NDArray[np.int64], counts: NDArray[np.int64], lengths: NDArray[np.int64], n: int
-) -> int:
-    """Return the most frequent n-gram; of several, the longest, and of those the earliest."""
-    ends = np.concatenate([[0], np.cumsum(lengths)])
-    candidates = np.flatnonzero(counts == counts.max())
-    begin = first[candidates]
-    order = np.lexsort((begin, ends[begin] - ends[begin + n]))
-    return int(candidates[order[0]])
-
-
-def _covered(starts: NDArray[np.int64], lengths: NDArray[np.int64], n: int) -> int:
-    """Return how many characters lie in the n-grams that begin at the given words."""
-    edges = np.zeros(len(lengths) + 1, np.int64)
-    np.add.at(edges, starts, 1)
-    np.add.at(edges, starts + n, -1)
-    return int(lengths[np.cumsum(edges[:-1]) > 0].sum())
+    sizes = range(max([0, *top, *duplicate]) + 1)
+    broken = repetition_rules(
+        texts.data,
+        texts.offsets,
+        texts.rows,
+        character_flags(),
+        limits,
+        np.array([limit(top.get(n)) for n in sizes]),
+        np.array([limit(duplicate.get(n)) for n in sizes]),
+        SEED,
+    )
+    ngrams = len(REPETITION_RULES) + 1
+    tops, duplicates = broken > TOP, broken > DUPLICATE
+    broken[tops & ~duplicates] += ngrams - TOP
+    broken[duplicates] += ngrams + len(sizes) - DUPLICATE
+    names = [*REPETITION_RULES, *(f"top_{n}_gram" for n in sizes)]
+    return Broken(broken, (*names, *(f"duplicate_{n}_grams" for n in sizes)))

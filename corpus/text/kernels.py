@@ -6,7 +6,8 @@ call it: the hashes of every word n-gram, the MinHash signatures, and the search
 
 The kernels share a file because Numba's cache on disk notices a change of the file that a kernel
 stands in, and not one of a file that it calls into. What is called elsewhere
-(`corpus.text.hash_kernels`, `corpus.text.utf8_kernels`) is fixed by its published definition.
+(`corpus.text.hash_kernels`, `corpus.text.utf8_kernels`, `corpus.text.case_kernels`) is fixed by its
+published definition.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from corpus.text.case_kernels import is_final_sigma
 from corpus.text.hash_kernels import mixed32, mixed64, murmur3, xxh64
 from corpus.text.unicode_tables import (
     ACTION_MASK,
     ACTION_SHIFT,
     BREAK,
     CAPITAL_SIGMA,
-    CASED,
     CODE_POINT_MASK,
-    CONTEXT_SHIFT,
     EXPANDS,
     FINAL_SIGMA,
-    IGNORABLE,
     KEEP,
 )
 from corpus.text.utf8_kernels import code_point, written
@@ -42,37 +41,6 @@ _WORDS = 1024  # normalised at a time
 # Base of the polynomial over word hashes: odd, so that no word is shifted out of 64 bits
 # (2^64 divided by the golden ratio).
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _is_final_sigma(
-    data: Bytes, begin: int, before: int, after: int, end: int, entries: UInt32s
-) -> bool:
-    """Say whether the sigma in ``data[before:after]`` ends a word (Unicode 3.13, Final_Sigma).
-
-    It does when a cased character stands before it and none behind it, ignorable ones passed over.
-    A sigma is not ignorable itself, so each byte is passed over at most twice in a document.
-    """
-    context = np.int64(0)
-    at = before
-    while at > begin:
-        at -= 1
-        while at > begin and (data[at] & 0xC0) == 0x80:
-            at -= 1
-        code, _ = code_point(data, at, end)
-        context = np.int64(entries[code]) >> CONTEXT_SHIFT
-        if context != IGNORABLE:
-            break
-    if context != CASED:
-        return False
-    at = after
-    while at < end:
-        code, size = code_point(data, at, end)
-        context = np.int64(entries[code]) >> CONTEXT_SHIFT
-        if context != IGNORABLE:
-            return bool(context != CASED)
-        at += size
-    return True
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -103,7 +71,7 @@ def _wide_character(
         for column in range(2, 2 + np.int64(expansions[lower, 0])):
             fill = written(scratch, fill, np.int64(expansions[lower, column]))
         return after, fill, _KEEP_AND_BREAK if expansions[lower, 1] else KEEP
-    if code == CAPITAL_SIGMA and _is_final_sigma(data, begin, here, after, end, entries):
+    if code == CAPITAL_SIGMA and is_final_sigma(data, begin, here, after, end, entries):
         lower = np.int64(FINAL_SIGMA)
     return after, written(scratch, fill, lower), KEEP
 

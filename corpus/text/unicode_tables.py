@@ -42,6 +42,9 @@ EXPANDS = 1 << 23
 CONTEXT_SHIFT = 24
 CASED, IGNORABLE = 1, 2
 
+# What `character_flags` says of a code point, one bit each.
+WHITESPACE, ALPHABETIC, WORD_CHARACTER = 1, 2, 4
+
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint32]
 
@@ -165,3 +168,20 @@ def word_tables(kind: str) -> WordTables:
     entries.setflags(write=False)
     expansions.setflags(write=False)
     return WordTables(entries=entries, expansions=expansions)
+
+
+@functools.cache
+def character_flags() -> npt.NDArray[np.uint8]:
+    """Return what each code point is: white space, alphabetic, part of a word as `re` has it.
+
+    Returns:
+        uint8[CODE_POINTS], the bits `WHITESPACE` (str.isspace), `ALPHABETIC` (str.isalpha) and
+        `WORD_CHARACTER` (str.isalnum, or the underscore), 1.1 MB.
+    """
+    characters = _every_character()
+    flags = _flags(map(str.isspace, characters)).astype(np.uint8) * WHITESPACE
+    flags |= _flags(map(str.isalpha, characters)).astype(np.uint8) * ALPHABETIC
+    flags |= _flags(map(str.isalnum, characters)).astype(np.uint8) * WORD_CHARACTER
+    flags[ord("_")] |= WORD_CHARACTER
+    flags.setflags(write=False)
+    return flags

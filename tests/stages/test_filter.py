@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from corpus import classifier, storage
+from corpus import classifier, inspect, storage
 from corpus.build import Build
-from corpus.errors import InputError
+from corpus.errors import InputError, RecipeError
 from corpus.manifest import Counts
 from corpus.text import quality
 from tests.made import Recording, by_id, make_recipe, rows, run, text, write_jsonl
@@ -278,3 +278,98 @@ def test_sample_for_training_is_drawn_for_that_purpose(
         chosen = held_out.filter(pc.equal(held_out["positive"], positive))["id"].to_pylist()
         assert chosen
         assert set(chosen) < sample
+
+
+def counted(build: Build) -> dict[str, dict[str, int]]:
+    """Return what the manifest says of each rule, all shards together."""
+    found: dict[str, dict[str, int]] = {}
+    for shard in build.stage("filter").shards:
+        for reason, own in shard.details["rules"].items():
+            for rule, number in own.items():
+                found.setdefault(reason, {}).setdefault(rule, 0)
+                found[reason][rule] += number
+    return found
+
+
+def test_each_rule_is_counted_and_its_documents_can_be_looked_at(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "adult").mkdir()
+    (tmp_path / "adult" / "domains").write_text("b.example\n")
+    texts = [
+        "{ code }. " * 9,
+        "Lorem ipsum dolor. " * 9,
+        "Too short.",
+        "One two three four five. " * 3,
+    ]
+    path = write_jsonl(
+        tmp_path / "more.jsonl", [{"id": f"x{i}", "text": t} for i, t in enumerate(texts)]
+    )
+    crawl = {"documents": [*sources["crawl"]["documents"], str(path)], "filter": True}
+    given = {**sources, "crawl": crawl}
+    build = filtered(given, output, urls=str(tmp_path), heuristics={"c4": {}})
+    assert counted(build) == {
+        "c4": {"few_sentences": 161, "page_phrase": 2},
+        "url": {"adult/domains": 80},
+    }
+    assert build.stage("filter").counts().dropped == {"c4": 163, "url": 80}
+    assert by_id(build.stage("filter"))["b2"]["rule"] == "adult/domains: b.example"
+
+    def look(reason: str) -> inspect.Inspection:
+        return inspect.inspect(
+            build, stage=None, dropped=True, reason=reason, source=None, number=500, sample=None
+        )
+
+    seen = look("c4/page_phrase")
+    assert [row.id for row in seen.rows] == ["x0", "x1"]
+    assert len(look("c4/few_sentences").rows) == 161
+    assert len(look("url/adult/domains").rows) == 80
+    table = inspect.rules_table(seen.rules)
+    assert table.head == ("rule", "curated", "crawl")
+    assert ("c4/page_phrase", "0", "2") in table.rows
+    assert table in list(inspect.describe(seen))
+    with pytest.raises(RecipeError, match="no rule of c4 'page_phrases'") as caught:
+        look("c4/page_phrases")
+    assert "few_sentences, page_phrase" in str(caught.value)
+
+
+def test_another_threshold_decides_anew_and_scores_nothing_again(
+    sources: dict[str, Any], output: Path
+) -> None:
+    settings = {"classifier": TRAINING, "alpha": 0.01}
+    first = filtered(sources, output, heuristics={"gopher": {"stop_words": ["buy"]}}, **settings)
+    progress = Recording()
+    second = filtered(sources, output, progress, heuristics=["gopher"], **settings)
+    assert progress.made == {"filter": 2}  # the two files of the crawl, from stored scores
+    assert kept(first) != kept(second)
+    stored = second.stage("filter").settings["heuristics"]
+    assert stored["gopher"]["minimum_words"] == 50
+    assert stored["c4"] is None
+    listed = filtered(sources, output, heuristics={"gopher": {"minimum_words": 50}}, **settings)
+    assert listed.stage("filter").folder == second.stage("filter").folder
+
+
+def test_changed_list_of_words_is_read_again(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    c4 = {
+        "bad_words": str(tmp_path / "words"),
+        "terminal_punctuation": False,
+        "minimum_sentences": 0,
+    }
+    (tmp_path / "words").write_text("buy\n")
+    first = filtered(sources, output, heuristics={"c4": c4})
+    (tmp_path / "words").write_text("no such word\n")
+    second = filtered(sources, output, heuristics={"c4": c4})
+    assert {id[0] for id in kept(first)} == {"g"}
+    assert {id[0] for id in kept(second)} == {"b", "g", "m"}
+
+
+def test_folder_of_the_lists_belongs_to_the_build(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text("b.example\n")
+    build = filtered(sources, output, urls=str(tmp_path / "list"))
+    (used,) = build.stage("filter").summary["uses"]
+    assert used.startswith("urls-")
+    assert (output / used / "manifest.json").is_file()
