@@ -251,8 +251,22 @@ class ClassifierTraining(Settings):
     """Share of the sample that is kept for the evaluation."""
 
 
+class FastTextClassifier(Settings):
+    """A fastText model, such as DCLM's, in place of the regression."""
+
+    fasttext: RecipePath
+    """Its file: `.bin`, or `.ftz` when it is quantised."""
+    label: Annotated[str, Field(min_length=1)]
+    """The label whose probability is the score, such as `__label__hq`."""
+
+
 def _classifier_kind(value: Any) -> str:
-    return "<path>" if isinstance(value, str) else "<training>"
+    if isinstance(value, str):
+        return "<path>"
+    named = isinstance(value, FastTextClassifier) or "fasttext" in (
+        value if isinstance(value, dict) else {}
+    )
+    return "<fasttext>" if named else "<training>"
 
 
 class Filter(Settings):
@@ -260,12 +274,14 @@ class Filter(Settings):
 
     classifier: (
         Annotated[
-            Annotated[RecipePath, Tag("<path>")] | Annotated[ClassifierTraining, Tag("<training>")],
+            Annotated[RecipePath, Tag("<path>")]
+            | Annotated[ClassifierTraining, Tag("<training>")]
+            | Annotated[FastTextClassifier, Tag("<fasttext>")],
             Discriminator(_classifier_kind),
         ]
         | None
     ) = None
-    """A trained classifier's folder, or `{positives, negatives}` to train one in the build."""
+    """A trained classifier's folder, `{positives, negatives}` to train one, `{fasttext, label}`."""
     alpha: Annotated[float, Field(gt=0)] | Literal["fit"] = 9.0
     """A page is kept with probability (2 - score)^-alpha; `fit` matches the positives' scores."""
     heuristics: tuple[Literal["gopher", "c4", "fineweb"], ...] = ()
@@ -274,6 +290,15 @@ class Filter(Settings):
     """Languages to keep, each with the least share of the text that has to be in it."""
     urls: Paths | None = None
     """Files with one domain or URL prefix a line; pages under them are dropped."""
+
+    @model_validator(mode="after")
+    def _fasttext_needs_label(self) -> Filter:
+        if isinstance(self.classifier, str) and self.classifier.endswith((".bin", ".ftz")):
+            raise ValueError(
+                "of a fastText model the recipe has to say which label is the good one: "
+                "`classifier: {fasttext: model.bin, label: __label__hq}`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fit_needs_positives(self) -> Filter:
