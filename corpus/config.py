@@ -403,11 +403,19 @@ class Decontaminate(Settings):
     """Grams in more documents are ignored: they are common phrases (Appendix C: 10)."""
 
 
+def _in_order(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(kinds)))  # in which order they are named changes nothing
+
+
 class Tokenize(Settings):
     """How text becomes tokens."""
 
     vocabulary: str = "gpt2"
     """`gpt2`, or the path of a tiktoken ranks file or a byte-level `tokenizer.json`."""
+    mask: Annotated[
+        tuple[Literal["email", "ip", "phone"], ...], _ONE_OR_MORE, AfterValidator(_in_order)
+    ] = ()
+    """Personal data that a mark stands for in the tokens: `email`, `ip`, `phone`; nothing else."""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,14 @@ from typing import Any
 import numba
 import numpy as np
 
+from corpus.text.fasttext_index import (
+    FNV_OFFSET,
+    FNV_PRIME,
+    equal,
+    find_word,
+    row_of,
+    word_hash,
+)
 from corpus.text.prefetch import prefetch
 
 _AHEAD = 8  # rows that are asked for before they are needed: 4 to 32 are as good
@@ -20,119 +28,8 @@ _LINE = 16  # floats of a cache line
 _IDS = 4096  # rows of the input matrix that are summed in one go
 _CENTROIDS = 256  # of each part of a vector in a quantised matrix: a code is a byte
 _SIGMOID_STEPS, _SIGMOID_BOUND = 512, 8  # fastText's table of the logistic function
-_FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 _NGRAM_FACTOR = np.uint64(116049371)
-_GOLDEN = np.uint32(0x9E3779B1)  # spreads the keys of pruned n-grams over their slots
 SOFTMAX, SIGMOID, HIERARCHICAL = 0, 1, 2
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def word_hash(data: Any, start: Any, end: Any) -> Any:
-    """Return FNV-1a of some bytes, each taken as a signed char, as fastText's models need it."""
-    h = _FNV_OFFSET
-    for at in range(start, end):
-        h = np.uint32((h ^ np.uint32(np.int8(data[at]))) * _FNV_PRIME)
-    return h
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def scan_entries(data: Any, at: Any, number: Any) -> Any:
-    """Return where the dictionary's entries begin, their counts and types.
-
-    Args:
-        data: uint8; the file.
-        at: Where the first entry begins: a word, a zero, int64 count, int8 type.
-        number: Entries, at most a tenth of the bytes that are left.
-
-    Returns:
-        int64 (number + 1,) starts and past the last entry, int64 (number,), uint8 (number,); a
-        last start of -1 says that the file ends before the entries do.
-    """
-    starts = np.empty(number + 1, np.int64)
-    counts = np.zeros(number, np.int64)
-    types = np.zeros(number, np.uint8)
-    for entry in range(number):
-        starts[entry] = at
-        while at < data.size and data[at] != 0:
-            at += 1
-        if at + 10 > data.size:
-            starts[number] = -1
-            return starts, counts, types
-        count = np.uint64(0)
-        for byte in range(8):
-            count |= np.uint64(data[at + 1 + byte]) << np.uint64(8 * byte)
-        counts[entry] = np.int64(count)
-        types[entry] = data[at + 9]
-        at += 10
-    starts[number] = at
-    return starts, counts, types
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def index_words(data: Any, starts: Any, slots: Any, hashes: Any) -> None:
-    """Fill an open hash table of a power of two: slots hold entries (or -1), hashes their hash."""
-    mask = slots.size - 1
-    for entry in range(starts.size - 1):
-        h = word_hash(data, starts[entry], starts[entry + 1] - 10)
-        slot = np.int64(h) & mask
-        while slots[slot] >= 0:
-            slot = (slot + 1) & mask
-        slots[slot] = entry
-        hashes[slot] = h
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def index_pruned(keys: Any, slots: Any) -> None:
-    """Fill an open hash table of a power of two with the places of the n-grams that are left."""
-    mask = slots.size - 1
-    for place in range(keys.size):
-        slot = np.int64(np.uint32(np.uint32(keys[place]) * _GOLDEN)) & mask
-        while slots[slot] >= 0:
-            slot = (slot + 1) & mask
-        slots[slot] = place
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _equal(data: Any, start: Any, other: Any, first: Any, length: Any) -> Any:
-    """Say whether so many bytes of two arrays are the same."""
-    at = 0
-    while at < length and data[start + at] == other[first + at]:
-        at += 1
-    return at == length
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _find(data: Any, start: Any, end: Any, h: Any, names: Any, starts: Any, table: Any) -> Any:
-    """Return the entry of a word, or -1; `table` is slots and hashes."""
-    slots, hashes = table
-    mask = slots.size - 1
-    slot = np.int64(h) & mask
-    while slots[slot] >= 0:
-        entry = slots[slot]
-        length = starts[entry + 1] - 10 - starts[entry]
-        if hashes[slot] == h and length == end - start:  # noqa: SIM102 - rare: the call is not free
-            if _equal(data, start, names, starts[entry], length):
-                return np.int64(entry)
-        slot = (slot + 1) & mask
-    return np.int64(-1)
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _row_of(bucket: Any, words: Any, pruned: Any) -> Any:
-    """Return the row of an n-gram's bucket, or -1 where pruning has left none.
-
-    `pruned` is whether the model is pruned, the keys that are left, their rows, and their slots.
-    """
-    is_pruned, keys, values, slots = pruned
-    if not is_pruned:
-        return words + bucket
-    mask = slots.size - 1
-    slot = np.int64(np.uint32(np.uint32(bucket) * _GOLDEN)) & mask
-    while slots[slot] >= 0:
-        if keys[slots[slot]] == bucket:
-            return words + np.int64(values[slots[slot]])
-        slot = (slot + 1) & mask
-    return np.int64(-1)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -238,7 +135,7 @@ def probabilities(
         starts: int64; where the entries of the dictionary begin in it.
         table: The hash table of `index_words`.
         shape: Words, buckets, shortest and longest subword, words in an n-gram.
-        pruned: See `_row_of`.
+        pruned: See `row_of`.
         dense: float32; the input matrix, row after row, or nothing.
         coded: The quantised input matrix; see `_add_rows`.
         output: float32 (labels or nodes, dimension).
@@ -274,22 +171,22 @@ def probabilities(
             while at < end and (data[at] == 32 or (9 <= data[at] <= 13) or data[at] == 0):
                 at += 1
             begin = at
-            h = _FNV_OFFSET
+            h = FNV_OFFSET
             while at < end and not (data[at] == 32 or (9 <= data[at] <= 13) or data[at] == 0):
-                h = np.uint32((h ^ np.uint32(np.int8(data[at]))) * _FNV_PRIME)
+                h = np.uint32((h ^ np.uint32(np.int8(data[at]))) * FNV_PRIME)
                 at += 1
             if begin == at:
                 ended = True
                 h = eos_hash
-                entry = _find(eos, 0, eos.size, h, names, starts, table)
+                entry = find_word(eos, 0, eos.size, h, names, starts, table)
             else:
-                entry = _find(data, begin, at, h, names, starts, table)
+                entry = find_word(data, begin, at, h, names, starts, table)
                 length = at - begin
-                ended = h == eos_hash and length == eos.size and _equal(data, begin, eos, 0, length)
+                ended = h == eos_hash and length == eos.size and equal(data, begin, eos, 0, length)
             unknown_label = (
                 entry < 0
                 and at - begin >= prefix.size
-                and _equal(data, begin, prefix, 0, prefix.size)
+                and equal(data, begin, prefix, 0, prefix.size)
             )
             if entry >= words or unknown_label:
                 continue
@@ -309,7 +206,7 @@ def probabilities(
             for first in range(length):
                 if 0 < first < length - 1 and data[begin + first - 1] & 0xC0 == 0x80:
                     continue
-                h = _FNV_OFFSET
+                h = FNV_OFFSET
                 place = first
                 characters = 0
                 while place < length and characters < longest:
@@ -320,14 +217,14 @@ def probabilities(
                             byte = np.uint8(62)
                         else:
                             byte = data[begin + place - 1]
-                        h = np.uint32((h ^ np.uint32(np.int8(byte))) * _FNV_PRIME)
+                        h = np.uint32((h ^ np.uint32(np.int8(byte))) * FNV_PRIME)
                         place += 1
                         if place >= length - 1 or data[begin + place - 1] & 0xC0 != 0x80:
                             break
                     characters += 1
                     lone = characters == 1 and (first == 0 or place == length)
                     if characters >= shortest and not lone:
-                        own = _row_of(np.int64(h) % buckets, words, pruned)
+                        own = row_of(np.int64(h) % buckets, words, pruned)
                         if own >= 0:
                             ids[used] = own
                             used += 1
@@ -339,7 +236,7 @@ def probabilities(
             mixed = np.uint64(np.int64(hashes[one]))
             for other in range(one + 1, min(one + size, tokens)):
                 mixed = mixed * _NGRAM_FACTOR + np.uint64(np.int64(hashes[other]))
-                own = _row_of(np.int64(mixed % np.uint64(buckets)), words, pruned)
+                own = row_of(np.int64(mixed % np.uint64(buckets)), words, pruned)
                 if own >= 0:
                     ids[used] = own
                     used += 1

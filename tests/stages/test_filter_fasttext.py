@@ -80,8 +80,10 @@ def test_another_alpha_reads_only_scores_and_another_label_scores_anew(folder: P
 def test_a_label_or_file_that_is_not_there_stops_the_build_before_any_text_is_scored(
     folder: Path,
 ) -> None:
+    progress = Recording()
     with pytest.raises(InputError, match="no label '__label__hq'"):
-        run(recipe(folder, "__label__hq"), folder / "none")
+        run(recipe(folder, "__label__hq"), folder / "none", progress=progress)
+    assert "score" not in progress.made
     (folder / "cut.bin").write_bytes(MODEL.read_bytes()[:-1])
     damaged = recipe(folder, classifier={"fasttext": str(folder / "cut.bin"), "label": "x"})
     with pytest.raises(InputError, match="cut short"):
