@@ -80,7 +80,7 @@ def shards(
         tally: Counts what was compared.
         full: Decode all documents and not some of each shard.
     """
-    from corpus.text import pii, tokenizer
+    from corpus.text import tokenizer
 
     tokenize = build.stage("tokenize")
     fix = rebuild(tokenize.folder)
@@ -90,7 +90,7 @@ def shards(
         what = "the vocabulary is another than the one that the shards were written with"
         yield Problem(vocabulary["vocabulary"], what, "Put the old vocabulary back")
         return
-    if tokenize.settings.get("mask_version", pii.VERSION) != pii.VERSION:
+    if not _masked_as_now(tokenize):
         what = "its texts were masked by another version of the rules, and cannot be compared"
         yield Problem(tokenize.folder, what, "Build it again, or use the program that built it")
         return
@@ -106,6 +106,14 @@ def shards(
             continue
         compare = functools.partial(_part, tokenize, shard, part, encoder, tally, full)
         yield from guarded(compare, f"{tokenize.folder}/{part.source}/{part.name}")
+
+
+def _masked_as_now(tokenize: Manifest) -> bool:
+    if "mask" not in tokenize.settings:
+        return True
+    from corpus.text import pii
+
+    return bool(tokenize.settings["mask_version"] == pii.VERSION)
 
 
 def _part(

@@ -113,6 +113,8 @@ def export(
 
 
 def _require_masks(mask: Sequence[str], documents: bool) -> None:
+    if not mask:
+        return
     from corpus.text.pii import KINDS
 
     for kind in mask:
@@ -120,7 +122,7 @@ def _require_masks(mask: Sequence[str], documents: bool) -> None:
             raise RecipeError(
                 f"{kind!r} is not known", where="--mask", fix=f"Use some of {', '.join(KINDS)}"
             )
-    if mask and not documents:
+    if not documents:
         raise RecipeError(
             "a mixture is exported as it was tokenized",
             where="--mask",

@@ -3,8 +3,8 @@ r"""The probabilities of fastText classifiers, such as DCLM's, for Arrow columns
 They are those that fastText's own `predict` reports for one label, capped at 1 (it reports up to
 1.00001, because it takes the logarithm of p + 0.00001).
 
-A text is read as one line, as DCLM and datatrove read it: a line break is white space like others,
-and the word `</s>` closes the text. White space is fastText's: space, \t, \n, \v, \f, \r and the
+A text is read as one line, as DCLM reads it: a line break is white space like others, and the word
+`</s>` closes the text. White space is fastText's: space, \t, \n, \v, \f, \r and the
 zero byte. Words that begin with `__label__` are passed over; a text that says `</s>` ends there.
 
 Sources: Joulin et al. 2017 (arXiv:1607.01759), Joulin et al. 2016 for the quantised form
