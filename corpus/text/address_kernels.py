@@ -121,7 +121,9 @@ def _ip4(data: Any, at: Any, begin: Any, end: Any, words: Any) -> Any:
                 return -1
             at += 1
     after, later = byte_at(data, at, begin, end), byte_at(data, at + 1, begin, end)
-    if is_word(after) or (after == 46 and is_digit(later)) or (after == 45 and is_letter(later)):
+    if is_word(after) or after == 64 or (after == 46 and is_digit(later)):
+        return -1
+    if after == 45 and is_letter(later):
         return -1
     if large < 2 or not _is_public(value):  # 1.2.3.4 is a version or a section; 2 in 10,000 are not
         return -1

@@ -35,7 +35,8 @@ def documents(folder: Path) -> dict[str, str]:
     plain["phones"] = f"{text('p')} call {PHONE} or 93.184.216.34"
     # The address stands behind what is cut, and the number on both sides of it.
     plain["cut"] = f"{text('a', 90)} +49 89 999 {ITEM} {text('b', 90)} 98123 {MAIL} {text('c')}"
-    plain["split"] = f"{text('e', 90)} ann@exam {ITEM} ple.com {text('f', 90)}"
+    # Of this address the window round the quote takes the end.
+    plain["split"] = f"{text('e', 90)} ann@example.com {ITEM} {text('f', 90)}"
     rows = [{"id": id, "text": value, "title": f"By {MAIL}"} for id, value in plain.items()]
     del rows[3]["title"]
     write_jsonl(folder / "web.jsonl", rows)
@@ -98,6 +99,7 @@ def test_tokens_hold_marks_after_the_cuts_were_made(made: Build, plain: Build) -
     assert "item3" not in before["cut"]
     assert MAIL in before["cut"]
     assert after["cut"] == before["cut"].replace(MAIL, MASKED_MAIL)
+    assert "ann@ex" in before["split"]
     assert after["split"] == before["split"]  # what a cut tore is not an address
     assert all(after[id] == before[id] for id in before if id.startswith("d"))
     assert MAIL not in "".join(after.values())
@@ -165,6 +167,11 @@ def test_explain_says_what_a_document_s_tokens_hide(made: Build, plain: Build) -
     shard = TokenShard(tokens.shard.removesuffix(".bin"))
     own = tokenizer.load("gpt2").decode(shard.tokens[tokens.start : tokens.end - 1])
     assert own.count(MASKED_MAIL) == 2
+    assert dict(explain.explain(made, "split").stories[0].masked) == {
+        "email": 0,
+        "ip": 0,
+        "phone": 0,
+    }
     lines = [str(line) for line in explain.describe(explain.explain(made, "mails"))]
     assert "    masked there: 2 email" in lines
     for build, key in ((made, "d1"), (plain, "mails")):

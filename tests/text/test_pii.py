@@ -87,6 +87,22 @@ def test_a_mark_stands_where_each_was_and_all_else_stays() -> None:
     assert result.texts.type == pa.large_string()
 
 
+def test_names_of_64_bytes_are_the_longest_and_spans_never_share_a_byte() -> None:
+    name = "a" * 64
+    assert masked(f"to {name}@example.com") == "to |||EMAIL_ADDRESS|||"
+    assert masked(f"to {name}a@example.com") == f"to {name}a@example.com"
+    assert masked("a@bb.com@cc.com") == "|||EMAIL_ADDRESS|||@cc.com"
+    assert masked("93.184.216.34@example.com") == "|||EMAIL_ADDRESS|||"
+    assert masked("+49171.3920012.joe@example.com") == "+|||EMAIL_ADDRESS|||"
+
+
+@pytest.mark.parametrize(
+    "text", ["call 12.05.1987 then", "tel 2003-01-02", "phone 2004-2005 1", "01.02.2003 12 1234"]
+)
+def test_dates_are_no_numbers_even_behind_a_word_for_a_phone(text: str) -> None:
+    assert masked(text) == text
+
+
 def test_columns_give_what_their_texts_give_alone_whatever_their_type_and_offset() -> None:
     plain, _ = read_fixture()
     alone = [masked(text) for text in plain]
