@@ -201,7 +201,10 @@ def describe(manifest: Manifest) -> str:
     if manifest.stage == "tokenize":
         held_out = manifest.measure("validation_tokens")
         tokens = f"{manifest.measure('tokens'):,} tokens, {held_out:,} of validation"
-        return f"{manifest.stage}: {counts.kept:,} documents, {tokens}"
+        kinds = manifest.settings.get("mask", ())
+        numbers = (f"{manifest.measure(f'masked_{kind}'):,} {kind}" for kind in kinds)
+        masked = f", masked {', '.join(numbers)}" if kinds else ""
+        return f"{manifest.stage}: {counts.kept:,} documents, {tokens}{masked}"
     if manifest.stage == "mix":
         sequences = f"{manifest.measure('sequences'):,} sequences"
         return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"

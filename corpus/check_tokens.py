@@ -24,7 +24,7 @@ from corpus.manifest import Manifest, Shard
 from corpus.mixture import Mixture
 from corpus.parts import Part, kept_rows, parts, read_columns
 from corpus.shards import TokenShard
-from corpus.stages.tokenize import SPLITS, apply_cuts
+from corpus.stages.tokenize import SPLITS, apply_cuts, mask_texts
 from corpus.verdicts import take_rows
 
 _SAMPLE = 50  # documents of a shard that are decoded, evenly spread
@@ -90,6 +90,10 @@ def shards(
         what = "the vocabulary is another than the one that the shards were written with"
         yield Problem(vocabulary["vocabulary"], what, "Put the old vocabulary back")
         return
+    if not _masked_as_now(tokenize):
+        what = "its texts were masked by another version of the rules, and cannot be compared"
+        yield Problem(tokenize.folder, what, "Build it again, or use the program that built it")
+        return
     stages = build.verdicts
     made = {(shard.source, shard.name): shard for shard in tokenize.shards}
     for part in parts(build.stage("extract"), stages[-1] if stages else None):
@@ -102,6 +106,14 @@ def shards(
             continue
         compare = functools.partial(_part, tokenize, shard, part, encoder, tally, full)
         yield from guarded(compare, f"{tokenize.folder}/{part.source}/{part.name}")
+
+
+def _masked_as_now(tokenize: Manifest) -> bool:
+    if "mask" not in tokenize.settings:
+        return True
+    from corpus.text import pii
+
+    return bool(tokenize.settings["mask_version"] == pii.VERSION)
 
 
 def _part(
@@ -132,7 +144,8 @@ def _part(
         with _opened(path.removesuffix(".bin")) as tokens:
             for what in _disagreements(tokens, table, outputs[0].rows, encoder):
                 yield Problem(path, what, fix)
-            for what in _other_texts(tokens, table, part, rows, chosen, encoder):
+            mask = tokenize.settings.get("mask", ())
+            for what in _other_texts(tokens, table, part, rows, chosen, encoder, mask):
                 yield Problem(path, what, fix)
     if left:
         what = f"{len(left):,} kept documents have no tokens, the first is {left[0][0]}"
@@ -187,11 +200,13 @@ def _other_texts(
     rows: list[int],
     chosen: npt.NDArray[np.int64],
     encoder: Any,
+    mask: Sequence[str],
 ) -> Iterator[str]:
     """Compare the tokens of chosen documents with the text that they stand for."""
     for first in range(0, len(chosen), _DECODED):
         places = chosen[first : first + _DECODED].tolist()
-        for place, text in zip(places, texts(part, [rows[p] for p in places]), strict=True):
+        own_texts = texts(part, [rows[p] for p in places], mask)
+        for place, text in zip(places, own_texts, strict=True):
             start, length = int(table.starts[place]), int(table.lengths[place])
             own = shard.tokens[start : start + length]
             if not length or int(own[-1]) != encoder.end_of_text:
@@ -200,8 +215,12 @@ def _other_texts(
                 yield f"document {table.ids[place]} decodes to another text than its own"
 
 
-def texts(part: Part, rows: Sequence[int]) -> list[str]:
-    """Return the texts of rows of a part as they are trained on: without what was cut out."""
+def texts(part: Part, rows: Sequence[int], mask: Sequence[str]) -> Sequence[str]:
+    """Return the texts of rows of a part as they are trained on: cut, and then masked."""
+    return mask_texts(_cut_texts(part, rows), mask)[0]
+
+
+def _cut_texts(part: Part, rows: Sequence[int]) -> list[str]:
     found: list[str] = take_rows(part.documents, rows, ["text"])["text"].to_pylist()
     if part.verdict is None:
         return found

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -266,8 +267,22 @@ class ClassifierTraining(Settings):
     """Share of the sample that is kept for the evaluation."""
 
 
+class FastTextClassifier(Settings):
+    """A fastText model, such as DCLM's, in place of the regression."""
+
+    fasttext: RecipePath
+    """Its file: `.bin`, or `.ftz` when it is quantised."""
+    label: Annotated[str, Field(min_length=1)]
+    """The label whose probability is the score, such as `__label__hq`."""
+
+
 def _classifier_kind(value: Any) -> str:
-    return "<path>" if isinstance(value, str) else "<training>"
+    if isinstance(value, str):
+        return "<path>"
+    named = isinstance(value, FastTextClassifier) or "fasttext" in (
+        value if isinstance(value, dict) else {}
+    )
+    return "<fasttext>" if named else "<training>"
 
 
 class Filter(Settings):
@@ -275,12 +290,14 @@ class Filter(Settings):
 
     classifier: (
         Annotated[
-            Annotated[RecipePath, Tag("<path>")] | Annotated[ClassifierTraining, Tag("<training>")],
+            Annotated[RecipePath, Tag("<path>")]
+            | Annotated[ClassifierTraining, Tag("<training>")]
+            | Annotated[FastTextClassifier, Tag("<fasttext>")],
             Discriminator(_classifier_kind),
         ]
         | None
     ) = None
-    """A trained classifier's folder, or `{positives, negatives}` to train one in the build."""
+    """A trained classifier's folder, `{positives, negatives}` to train one, `{fasttext, label}`."""
     alpha: Annotated[float, Field(gt=0)] | Literal["fit"] = 9.0
     """A page is kept with probability (2 - score)^-alpha; `fit` matches the positives' scores."""
     heuristics: NamedHeuristics = Heuristics()
@@ -289,6 +306,15 @@ class Filter(Settings):
     """Languages to keep, each with the least share of the text that has to be in it."""
     urls: Paths | None = None
     """Lists of domains and URL prefixes to drop: files, one a line, or folders as those of UT1."""
+
+    @model_validator(mode="after")
+    def _fasttext_needs_label(self) -> Filter:
+        if isinstance(self.classifier, str) and self.classifier.endswith((".bin", ".ftz")):
+            raise ValueError(
+                "of a fastText model the recipe has to say which label is the good one: "
+                "`classifier: {fasttext: model.bin, label: __label__hq}`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fit_needs_positives(self) -> Filter:
@@ -393,11 +419,19 @@ class Decontaminate(Settings):
     """Grams in more documents are ignored: they are common phrases (Appendix C: 10)."""
 
 
+def _in_order(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(kinds)))  # in which order they are named changes nothing
+
+
 class Tokenize(Settings):
     """How text becomes tokens."""
 
     vocabulary: str = "gpt2"
     """`gpt2`, or the path of a tiktoken ranks file or a byte-level `tokenizer.json`."""
+    mask: Annotated[
+        tuple[Literal["email", "ip", "phone"], ...], _ONE_OR_MORE, AfterValidator(_in_order)
+    ] = ()
+    """Personal data that a mark stands for in the tokens: `email`, `ip`, `phone`; nothing else."""
 
     @model_validator(mode="before")
     @classmethod

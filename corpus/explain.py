@@ -194,6 +194,9 @@ def _lines(story: Story) -> Iterator[str]:
     for tokens in story.tokens:
         yield f"  {'tokenize':<14}{tokens.split}, tokens {tokens.start:,} to {tokens.end:,} of"
         yield f"    {tokens.shard}"
+    if story.tokens and any(story.masked.values()):
+        given = (f"{number:,} {kind}" for kind, number in story.masked.items() if number)
+        yield f"    masked there: {', '.join(given)}"
 
 
 def _outcome(step: Step) -> str:

@@ -11,13 +11,15 @@ import contextlib
 import functools
 import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
@@ -27,7 +29,7 @@ from corpus.document import DOCUMENT_SCHEMA
 from corpus.errors import OutputError, RecipeError
 from corpus.mixture import Mixture
 from corpus.parts import Part, batches, kept_rows, parts
-from corpus.stages.tokenize import apply_cuts
+from corpus.stages.tokenize import apply_cuts, mask_texts
 from corpus.verdicts import read_cuts
 
 FORMATS = ("jsonl", "parquet", "nanogpt", "megatron")
@@ -38,11 +40,19 @@ _LEVEL = 3  # of zstd: its default; 10 gains 8 % of size for four times the time
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: the folder, the files in it, and the documents in them (0 for mixtures)."""
+    """What was written.
+
+    Attributes:
+        folder: The folder.
+        files: The files in it.
+        documents: The documents in them, 0 for mixtures.
+        masked: How many of each kind of personal data were masked; nothing without masks.
+    """
 
     folder: str
     files: tuple[str, ...]
     documents: int
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 def export(
@@ -53,6 +63,7 @@ def export(
     compression: str,
     force: bool,
     say: Callable[[str], None],
+    mask: Sequence[str] = (),
 ) -> Export:
     """Write a build in another form.
 
@@ -65,9 +76,10 @@ def export(
         compression: Of JSONL: "zst", "gz" or "none".
         force: Write into a folder that holds other things too.
         say: Is told of each file.
+        mask: Kinds of personal data to mask in texts and titles: "email", "ip", "phone".
 
     Raises:
-        RecipeError: No such form or compression.
+        RecipeError: No such form, compression or kind, or masks for a mixture.
         OutputError: The folder holds other things, or cannot be written.
         InputError: The stages that are needed are not built.
     """
@@ -80,20 +92,42 @@ def export(
                 f"{value!r} is not known", where=what, fix=f"Use one of {', '.join(known)}"
             )
     documents = form in ("jsonl", "parquet")
+    _require_masks(mask, documents)
     depends = [build.stage("extract"), *build.verdicts] if documents else [build.stage("mix")]
     record: dict[str, Any] = {
         "format": form,
         "compression": compression if form == "jsonl" else None,
         "stages": {manifest.stage: manifest.fingerprint for manifest in depends},
+        **({"mask": sorted(set(mask))} if mask else {}),
     }
     _claim(folder, record, force)
     if documents:
-        written = _documents(build, form, folder, compression, say)
+        written = _documents(build, form, folder, compression, say, sorted(set(mask)))
     else:
         written = Export(folder, tuple(_mixture(build, form, folder)), 0)
     record["files"] = sorted(name.removeprefix(f"{folder.rstrip('/')}/") for name in written.files)
+    if mask:
+        record["masked"] = dict(written.masked)
     storage.write_json(storage.join(folder, RECORD), record)
     return written
+
+
+def _require_masks(mask: Sequence[str], documents: bool) -> None:
+    if not mask:
+        return
+    from corpus.text.pii import KINDS
+
+    for kind in mask:
+        if kind not in KINDS:
+            raise RecipeError(
+                f"{kind!r} is not known", where="--mask", fix=f"Use some of {', '.join(KINDS)}"
+            )
+    if not documents:
+        raise RecipeError(
+            "a mixture is exported as it was tokenized",
+            where="--mask",
+            fix=f"Say it in the recipe: tokenize: {{mask: [{', '.join(mask)}]}}",
+        )
 
 
 def _claim(folder: str, record: dict[str, Any], force: bool) -> None:
@@ -123,7 +157,12 @@ def _claim(folder: str, record: dict[str, Any], force: bool) -> None:
 
 
 def _documents(
-    build: Build, form: str, folder: str, compression: str, say: Callable[[str], None]
+    build: Build,
+    form: str,
+    folder: str,
+    compression: str,
+    say: Callable[[str], None],
+    mask: Sequence[str],
 ) -> Export:
     stages = build.verdicts
     suffix = ".parquet" if form == "parquet" else ".jsonl"
@@ -132,14 +171,32 @@ def _documents(
     write = _write_parquet if form == "parquet" else functools.partial(_write_jsonl, compression)
     files: list[str] = []
     documents = 0
+    masked: Counter[str] = Counter(dict.fromkeys(mask, 0))
     for part in parts(build.stage("extract"), stages[-1] if stages else None):
         path = storage.join(folder, part.source, f"{part.name}{suffix}")
         with storage.publish(path) as temporary:
-            rows = write(temporary, kept_documents(part))
+            rows = write(temporary, _masked(kept_documents(part), mask, masked))
         documents += rows
         files.append(path)
         say(f"{path}: {rows:,} documents")
-    return Export(folder, tuple(files), documents)
+    return Export(folder, tuple(files), documents, dict(masked))
+
+
+def _masked(
+    documents: Iterator[pa.RecordBatch], mask: Sequence[str], tally: Counter[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield documents with their texts and titles masked, and add up what was."""
+    for batch in documents:
+        for name in ("text", "title") if mask else ():
+            place = batch.schema.get_field_index(name)
+            column = batch.column(place)
+            texts, numbers = mask_texts(column.fill_null("").to_pylist(), mask)
+            tally.update(numbers)
+            masked = pa.array(texts, column.type)
+            valid = column.is_valid()
+            column = pc.if_else(valid, masked, pa.scalar(None, column.type))
+            batch = batch.set_column(place, batch.schema.field(place), column)
+        yield batch
 
 
 def kept_documents(part: Part) -> Iterator[pa.RecordBatch]:
@@ -217,3 +274,5 @@ def describe(made: Export) -> Iterator[str]:
     """Yield what a person reads."""
     what = f"{made.documents:,} documents in " if made.documents else ""
     yield f"Exported {what}{len(made.files):,} files to {made.folder}"
+    if made.masked:
+        yield f"Masked {', '.join(f'{number:,} {kind}' for kind, number in made.masked.items())}"

@@ -25,7 +25,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus import storage
 from corpus.config import Recipe
 from corpus.document import Drop, DropReason, Page
 from corpus.engine import Engine
@@ -61,7 +60,8 @@ class Look:
         languages: Languages that are kept, or none for all.
         blocked: Path and digest of the entries of the lists of blocked addresses, or "".
         minimum_words: Least number of words of a document.
-        classifier: Folder of a classifier, or "" without one.
+        classifier: Folder of a regression, or file of a fastText model, or "" without one.
+        label: The fastText model's label, or "".
         alpha: The Pareto exponent of the draw.
         margin: How much higher the document's score may be than that of the long lines.
         audit: Share of the spared pages that are extracted all the same.
@@ -72,6 +72,7 @@ class Look:
     blocked: tuple[str, str]
     minimum_words: int
     classifier: str
+    label: str
     alpha: float
     margin: float
     audit: float
@@ -104,7 +105,7 @@ def look_of(
     settings, rules = recipe.extract.prefilter, recipe.filter
     if settings is None or rules is None:
         return None, ()
-    from corpus import blocklists
+    from corpus import blocklists, scoring
     from corpus.rules import minimum_words
 
     steps: tuple[Manifest, ...] = ()
@@ -113,14 +114,15 @@ def look_of(
         steps = (blocklists.blocklists(rules.urls, output, engine, progress),)
         entries = steps[0].shards[0].output("entries")
         blocked = (steps[0].path(entries), entries.sha256)
-    named = isinstance(rules.classifier, str) and settings.quality
+    path, label = scoring.named(rules) if settings.quality else ("", "")
     alpha = settings.alpha or (0.0 if rules.alpha == "fit" else rules.alpha)
     look = Look(
         languages=tuple(sorted(rules.languages)),
         blocked=blocked,
         minimum_words=minimum_words(rules),
-        classifier=str(rules.classifier) if named else "",
-        alpha=alpha if named else 0.0,
+        classifier=path,
+        label=label,
+        alpha=alpha if path else 0.0,
         margin=settings.margin,
         audit=settings.audit,
         seed=recipe.seed,
@@ -130,7 +132,9 @@ def look_of(
 
 def digest(look: Look) -> str:
     """Return what the outcome of a look depends on, its files' bytes included."""
-    model = storage.digest(storage.join(look.classifier, "model.npz"))[1] if look.classifier else ""
+    from corpus import scoring
+
+    model = scoring.model_digest(look.classifier, look.label) if look.classifier else ""
     rest = (look.minimum_words, look.alpha, look.margin, look.audit, look.seed)
     return fingerprint("prefilter", VERSION, look.languages, look.blocked[1], model, rest)
 
@@ -197,11 +201,11 @@ class _Judge:
     """Says of batches of pages which are spared; holds the classifier and the lists."""
 
     def __init__(self, rules: Look) -> None:
-        from corpus import blocklists, classifier
+        from corpus import blocklists, scoring
 
         self._rules = rules
         self._blocked = blocklists.load(*rules.blocked) if rules.blocked[0] else None
-        self._model = classifier.load(rules.classifier) if rules.classifier else None
+        self._scores = scoring.scorer(rules.classifier, rules.label) if rules.classifier else None
 
     def verdicts(
         self, pages: list[Page], texts: list[str], ids: pa.Array
@@ -213,8 +217,8 @@ class _Judge:
         lines = [_long_lines(text) for text in texts]
         reasons: list[tuple[DropReason | None, str]] = [(None, "")] * len(pages)
         scores = np.full(len(pages), np.nan)
-        if self._model is not None:
-            scores = quality.scores(_column([long for long, _ in lines]), self._model)
+        if self._scores is not None:
+            scores = self._scores(_column([long for long, _ in lines]))
             draws = quality.draws(ids, seed=rules.seed)
             lost = draws >= pass_probability(scores, alpha=rules.alpha, margin=rules.margin)
             for row in np.flatnonzero(lost).tolist():

@@ -6,17 +6,19 @@ with a score for each document. Neither depends on alpha.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import storage
-from corpus.config import ClassifierTraining, Filter, Recipe
+from corpus.config import ClassifierTraining, FastTextClassifier, Filter, Recipe
 from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
@@ -44,7 +46,12 @@ class TrainTask:
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """One part to score with one classifier."""
+    """One part to score with one classifier.
+
+    Attributes:
+        classifier: The folder of a regression, or the file of a fastText model.
+        label: The fastText model's label, or "" for a regression.
+    """
 
     name: str
     source: str
@@ -52,6 +59,7 @@ class ScoreTask:
     weight: int
     part: Part
     classifier: str
+    label: str = ""
     folder: str = ""
 
 
@@ -83,12 +91,11 @@ def scores(
     if settings.classifier is None:
         return Scores({}, alpha, ())
     trained: list[Manifest] = []
+    path, label = named(settings)
     if isinstance(settings.classifier, ClassifierTraining):
         trained.append(_train(recipe, settings.classifier, found, output, engine, progress))
         path = storage.join(trained[0].folder, "classifier", "quality")
-    else:
-        path = settings.classifier
-    digest = storage.digest(storage.join(path, "model.npz"))[1]
+    digest = model_digest(path, label)
     tasks = [
         ScoreTask(
             name=part.name,
@@ -97,6 +104,7 @@ def scores(
             weight=part.rows + 1,
             part=part,
             classifier=path,
+            label=label,
         )
         for part in found
     ]
@@ -114,6 +122,53 @@ def scores(
     outputs = {(s.source, s.name): s.output("scores") for s in manifest.shards}
     paths = {k: (manifest.path(o), o.sha256) for k, o in outputs.items()}
     return Scores(paths, alpha, (manifest,))
+
+
+def named(settings: Filter) -> tuple[str, str]:
+    """Return path and label of the classifier that a recipe names; "" for one that it trains."""
+    match settings.classifier:
+        case str(path):
+            return path, ""
+        case FastTextClassifier(fasttext=path, label=label):
+            return path, label
+        case _:
+            return "", ""
+
+
+def model_digest(path: str, label: str) -> str:
+    """Return what a model's scores depend on: its bytes, and of a fastText model the label.
+
+    Raises:
+        InputError: It is not there, or it is a fastText model that has no such label.
+    """
+    if not label:
+        return storage.digest(storage.join(path, "model.npz"))[1]
+    from corpus import fasttext_file
+    from corpus.text import fasttext
+
+    fasttext.label_index(fasttext_file.load(path), label)  # known before any text is read
+    return fingerprint("fasttext", fasttext.VERSION, storage.digest(path)[1], label)
+
+
+def scorer(path: str, label: str) -> Callable[[pa.Array], np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return the function from a column of n texts to (n,) scores from 0 to 1.
+
+    Args:
+        path: The folder of a regression, or the file of a fastText model.
+        label: The fastText model's label, or "" for a regression.
+
+    Raises:
+        InputError: The model cannot be read.
+    """
+    if label:
+        from corpus import fasttext_file
+        from corpus.text import fasttext
+
+        return functools.partial(fasttext.scores, model=fasttext_file.load(path), label=label)
+    from corpus import classifier
+    from corpus.text import quality
+
+    return functools.partial(quality.scores, model=classifier.load(path))
 
 
 def _held_out_scores(
@@ -238,15 +293,12 @@ def _sample(side: Sequence[Part], most: int, seed: int) -> list[tuple[pa.Array, 
 
 def score_shard(task: ScoreTask) -> Shard:
     """Score every document of one part."""
-    from corpus import classifier
-    from corpus.text import quality
-
-    model = classifier.load(task.classifier)
+    score = scorer(task.classifier, task.label)
     ids: list[pa.Array] = []
     scores: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
     for _, batch in batches(task.part, ["id", "text"]):
         ids.append(batch.column("id"))
-        scores.append(quality.scores(batch.column("text"), model))
+        scores.append(score(batch.column("text")))
     table = pa.table(
         {
             "id": pa.chunked_array(ids, pa.string()),

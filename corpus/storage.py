@@ -13,6 +13,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import mmap
 import os
 import platform
 import shutil
@@ -360,6 +361,21 @@ def local_copy(path: str) -> Iterator[Path]:
         with open_input(path) as file, temporary.open("wb") as copy, _reading(path):
             shutil.copyfileobj(file, copy, _BLOCK)
         yield temporary
+
+
+def map_file(path: str) -> mmap.mmap | bytes:
+    """Return a file's bytes without reading them: pages come as they are looked at.
+
+    Processes that map one file share its pages. Of a store, a copy is mapped whose name is gone
+    already, so that it goes with the process.
+
+    Raises:
+        InputError: It is missing or cannot be read.
+    """
+    with local_copy(path) as local, open_input(str(local)) as file, _reading(path):
+        if os.fstat(file.fileno()).st_size == 0:
+            return b""  # what is empty cannot be mapped
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def remove(path: str) -> None:

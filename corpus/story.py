@@ -17,6 +17,7 @@ from corpus import document_table, storage
 from corpus.build import BUILD, Build
 from corpus.manifest import Shard
 from corpus.parts import read_columns
+from corpus.stages.tokenize import apply_cuts, mask_texts
 from corpus.verdicts import PLACE, JudgedPart, RowPlace, find_ids, take_rows, verdict_rows
 
 SPLITS = ("training", "validation")
@@ -83,6 +84,7 @@ class Story:
         duplicates: Documents that were dropped for this one, at most 20, most similar first.
         duplicates_total: How many there are.
         benchmarks: Those that share a gram with it.
+        masked: How many of each kind of personal data a mark stands for in its tokens.
     """
 
     id: str
@@ -102,6 +104,7 @@ class Story:
     cuts: tuple[CutContext, ...]
     benchmarks: tuple[str, ...]
     tokens: tuple[TokenRange, ...]
+    masked: Mapping[str, int]
 
 
 def lost_story(drop: Mapping[str, Any], shard: Shard) -> Story:
@@ -125,6 +128,7 @@ def lost_story(drop: Mapping[str, Any], shard: Shard) -> Story:
         cuts=(),
         benchmarks=(),
         tokens=(),
+        masked={},
     )
 
 
@@ -140,6 +144,11 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
     duplicates, total = _duplicates(judged, document["id"], one.part.source)
     cuts = verdicts.get("decontaminate", {})
     data = document["text"].encode()
+    tokens = _tokens(build, one, document["id"])
+    masked: Mapping[str, int] = {}
+    if tokens:
+        text = apply_cuts(document["text"], cuts.get("cuts"))
+        masked = mask_texts([text], build.stage("tokenize").settings.get("mask", ()))[1]
     return Story(
         **{key: document[key] for key in ("id", "source", "url", "date", "title", "text")},
         language=document["language"],
@@ -152,7 +161,8 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
         duplicates_total=total,
         cuts=tuple(_context(data, cut["start"], cut["end"]) for cut in cuts.get("cuts") or ()),
         benchmarks=tuple(cuts.get("benchmarks") or ()),
-        tokens=_tokens(build, one, document["id"]),
+        tokens=tokens,
+        masked=masked,
     )
 
 

@@ -228,6 +228,12 @@ def export(
     compression: Annotated[
         str, typer.Option("--compression", help="Of JSONL: zst, gz or none.", metavar="NAME")
     ] = "zst",
+    mask: Annotated[
+        str,
+        typer.Option(
+            "--mask", help="Mask personal data in documents: email, ip, phone.", metavar="KINDS"
+        ),
+    ] = "",
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that holds other things.")
     ] = False,
@@ -236,6 +242,8 @@ def export(
     """Write the documents that were kept, or the mixture, in another form.
 
     Example: corpus export --format jsonl --to out/ --config pipelines/tiny/mix.yaml
+
+    Example: corpus export --format parquet --to out/ --mask email,ip,phone
     """
     from corpus import export as module
 
@@ -244,6 +252,7 @@ def export(
         form=form,
         folder=to.rstrip("/") or "/",
         compression=compression,
+        mask=[kind.strip() for kind in mask.split(",") if kind.strip()],
         force=force,
         say=_quiet if json_output else _say,
     )

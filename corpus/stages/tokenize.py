@@ -1,4 +1,4 @@
-"""tokenize: documents to token shards, verdicts and cuts applied on the way.
+"""tokenize: documents to token shards, verdicts, cuts and masks applied on the way.
 
 In: documents, the last verdict, and the cuts of `decontaminate`. Out, for each part and split that
 has documents: a Megatron `.bin`/`.idx` pair and the table from tokens to documents. The validation
@@ -8,7 +8,8 @@ split is drawn by document, from (seed, id), before anything is mixed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,7 @@ class TokenizeTask:
         cuts: Whether the part's verdict has cuts to apply.
         vocabulary: Name or path of the vocabulary.
         validation: Share of the documents that is held out.
+        mask: Kinds of personal data that are masked.
     """
 
     name: str
@@ -47,6 +49,7 @@ class TokenizeTask:
     vocabulary: str
     validation: float
     seed: int
+    mask: tuple[str, ...] = ()
     folder: str = ""
 
 
@@ -64,12 +67,16 @@ def run(
     Raises:
         InputError: The vocabulary cannot be read.
     """
-    from corpus.text import tokenizer
+    from corpus.text import pii, tokenizer
 
     digest = tokenizer.load(settings.vocabulary).digest
     validation = recipe.mix.validation if recipe.mix else 0.0
     cuts = last is not None and last.stage == "decontaminate"
-    common = (STAGE, VERSION, digest, validation, recipe.seed, cuts)
+    common: tuple[object, ...] = (STAGE, VERSION, digest, validation, recipe.seed, cuts)
+    stored: dict[str, object] = {"version": VERSION, "vocabulary": digest, "validation": validation}
+    if settings.mask:  # without it, keys are what they were before there were masks
+        common = (*common, pii.VERSION, settings.mask)
+        stored |= {"mask": list(settings.mask), "mask_version": pii.VERSION}
     tasks = [
         TokenizeTask(
             name=part.name,
@@ -81,10 +88,10 @@ def run(
             vocabulary=settings.vocabulary,
             validation=validation,
             seed=recipe.seed,
+            mask=settings.mask,
         )
         for part in parts(extract, last)
     ]
-    stored = {"version": VERSION, "vocabulary": digest, "validation": validation}
     return make(output, STAGE, tokenize_shard, tasks, engine, progress, settings=stored)
 
 
@@ -97,23 +104,26 @@ def tokenize_shard(task: TokenizeTask) -> Shard:
     # The draw of the quality filter has decided what is here: validation needs one of its own.
     held_out = quality.draws(ids, seed=task.seed, purpose="validation") < task.validation
     outputs: list[Output] = []
-    measures = {"tokens": 0, "text_bytes": 0}
+    measures = {"tokens": 0, "text_bytes": 0, **{f"masked_{kind}": 0 for kind in task.mask}}
     for split, rows in zip(SPLITS, (kept & ~held_out, kept & held_out), strict=True):
-        made, tokens, size = _write_split(task, split, rows, ids)
+        made, tokens, size, masked = _write_split(task, split, rows, ids)
         outputs += made
+        for kind, number in masked.items():
+            measures[f"masked_{kind}"] += number
         measures["text_bytes"] += size
         measures["tokens" if split == "training" else "validation_tokens"] = tokens
-    number = int(kept.sum())
-    counts = Counts(number, number)
+    documents = int(kept.sum())
+    counts = Counts(documents, documents)
     return Shard(task.name, task.source, task.key, tuple(outputs), counts, measures)
 
 
 def _write_split(
     task: TokenizeTask, split: str, rows: npt.NDArray[np.bool_], ids: pa.Array
-) -> tuple[list[Output], int, int]:
-    """Write one split's shard; return its files, its tokens and the bytes of text in it."""
+) -> tuple[list[Output], int, int, Counter[str]]:
+    """Write one split's shard; return its files, tokens, bytes of text, and what was masked."""
+    masked: Counter[str] = Counter()
     if not rows.any():
-        return [], 0, 0  # no shard without documents: readers cannot map empty files
+        return [], 0, 0, masked  # no shard without documents: readers cannot map empty files
     from corpus.text import tokenizer
 
     encoder = tokenizer.load(task.vocabulary)
@@ -123,7 +133,9 @@ def _write_split(
     with contextlib.ExitStack() as stack:
         path = storage.join(task.folder, prefix)
         writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
-        for texts in _texts(task.part, rows, task.cuts):
+        for given in _texts(task.part, rows, task.cuts):
+            texts, numbers = mask_texts(given, task.mask)
+            masked.update(numbers)
             for text, tokens in zip(texts, encoder.encode(texts), strict=True):
                 size += len(text.encode())
                 writer.write_document(np.append(tokens, np.uint32(encoder.end_of_text)))
@@ -137,7 +149,7 @@ def _write_split(
         describe_output(task.folder, f"{prefix}.idx", f"{split}_idx", documents),
         describe_output(task.folder, table, f"{split}_documents", documents),
     ]
-    return files, tokens_total, size
+    return files, tokens_total, size, masked
 
 
 def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[str]]:
@@ -151,6 +163,23 @@ def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list
             texts = [apply_cuts(t, s) for t, s in zip(texts, spans, strict=True)]
         if texts:
             yield texts
+
+
+def mask_texts(
+    texts: Sequence[str], kinds: Sequence[str]
+) -> tuple[Sequence[str], Mapping[str, int]]:
+    """Return texts as they are trained on, and how many of each kind a mark stands for.
+
+    Args:
+        texts: Texts without what was cut out of them: what a cut leaves is what is looked at.
+        kinds: Kinds of personal data, of `corpus.text.pii.KINDS`; with none nothing is done.
+    """
+    if not kinds:
+        return texts, {}
+    from corpus.text import pii
+
+    masked = pii.mask(pa.array(texts, pa.large_string()), kinds)
+    return masked.texts.to_pylist(), masked.counts
 
 
 def apply_cuts(text: str, spans: Sequence[dict[str, int]] | None) -> str:
