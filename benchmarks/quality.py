@@ -1,10 +1,10 @@
 """The scorer against scikit-learn's pipeline, in turns on the same texts and the same core.
 
-`python benchmarks/quality.py [FOLDER | FILE ...]`: Parquet files of documents (column `text`), such
-as `extract-*/crawl/*.parquet` of a build, or folders of them; without any, texts that are made here.
-Both score the same documents with the same weights: `HashingVectorizer` and a product, which is what
-`LogisticRegression.predict_proba` does, against `corpus.text.quality.scores`. Time is the process's,
-the best of three runs of each. The largest difference of two probabilities is printed too.
+`python benchmarks/quality.py [FOLDER | FILE ...]`: Parquet files of documents (column `text`), or
+folders of them, such as `extract-*/crawl` of a build; without any, texts that are made here. Both
+score the same documents with the same weights: `HashingVectorizer` and a product, which is what
+`LogisticRegression.predict_proba` does, against `corpus.text.quality.scores`. Time is the
+process's, the best of three runs of each. The largest difference of two probabilities comes last.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def make_texts(documents: int) -> pa.LargeStringArray:
 
 
 def read_texts(paths: list[str]) -> pa.LargeStringArray:
-    files = [f for p in map(Path, paths) for f in ([p] if p.is_file() else p.rglob("*.parquet"))]
+    files = [
+        f for p in map(Path, paths) for f in ([p] if p.is_file() else p.rglob("part-*.parquet"))
+    ]
     return pa.concat_arrays(
         [pq.read_table(f, columns=["text"])["text"].combine_chunks() for f in sorted(files)]
     )
@@ -85,7 +87,8 @@ def compare(texts: pa.LargeStringArray, words: int, ngrams: int, norm: str) -> N
     best, reference_best = min(ours), min(theirs)
     print(
         f"{ngrams}-grams, norm {norm:<5} {len(texts) / best:>9,.0f} documents/s, "
-        f"{words / best / WORDS:>9,.0f} of {WORDS} words/s, {texts.nbytes / best / 1e6:>4,.0f} MB/s; "
+        f"{words / best / WORDS:>9,.0f} of {WORDS} words/s, "
+        f"{texts.nbytes / best / 1e6:>4,.0f} MB/s; "
         f"{reference_best / best:>5.1f} times scikit-learn ({len(texts) / reference_best:,.0f}); "
         f"largest difference {difference:.0e}"
     )
