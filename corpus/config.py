@@ -245,10 +245,16 @@ class ClassifierTraining(Settings):
     """Inverse strength of the L2 penalty: scikit-learn's C."""
     truncate_characters: Annotated[int, Field(ge=100)] = 20_000
     """Only so many characters of each document are trained on."""
+    pieces: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Most pieces of that many characters of a document, spread over it; 1: only its beginning."""
+    balance: Literal["classes", "sources"] = "classes"
+    """What counts the same whatever its size: each class, or within a class each source too."""
     documents: Annotated[int, Field(ge=20)] = 100_000
-    """Most documents of each class, by a seeded sample."""
+    """Most documents of each class, by a seeded sample; some 5 kB of memory each."""
     held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
-    """Share of the sample that is kept for the evaluation."""
+    """Share of the sample that is kept for the evaluation: whole sites, or documents by text."""
+    learning_curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Shares of the training documents that smaller models are fitted to, for the curve."""
 
 
 def _classifier_kind(value: Any) -> str:
@@ -276,9 +282,9 @@ class Filter(Settings):
     """Files with one domain or URL prefix a line; pages under them are dropped."""
 
     @model_validator(mode="after")
-    def _fit_needs_positives(self) -> Filter:
-        if self.alpha == "fit" and not isinstance(self.classifier, ClassifierTraining):
-            raise ValueError("alpha: fit needs a classifier with positives to fit to")
+    def _fit_needs_a_classifier(self) -> Filter:
+        if self.alpha == "fit" and self.classifier is None:
+            raise ValueError("alpha: fit needs a classifier, whose positives it is fitted to")
         return self
 
 
