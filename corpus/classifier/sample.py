@@ -200,12 +200,12 @@ class NearCopies:
         if self._known is None:
             self._known = np.unique(np.concatenate([*self._keys, np.empty(0, np.uint64)]))
             self._keys = [self._known]
-        keys, long = _bands(texts)
+        keys, _ = _bands(texts)
         places = np.searchsorted(self._known, keys)
         places = np.minimum(places, max(self._known.size - 1, 0))
         if not self._known.size:
             return np.zeros(len(texts), np.bool_)
-        same: NDArray[np.bool_] = (self._known[places] == keys).any(axis=1) & long
+        same: NDArray[np.bool_] = (self._known[places] == keys).any(axis=1)
         return same
 
 
