@@ -73,6 +73,7 @@ fuzz: .venv/installed-dev ## Fuzz the readers and parsers, FUZZ_SECONDS for each
 
 bench: .venv/installed-dev ## Measure the kernels against their reference libraries
 	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/quality.py
 
 distclean: ## Remove the virtual environment and what the tools left; builds stay (corpus clean)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

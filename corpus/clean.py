@@ -23,6 +23,7 @@ BETWEEN = {
     "paths": "crawl",
     "index": "crawl",
     "links": "extract",
+    "sample": "filter",
     "classifier": "filter",
     "score": "filter",
     "signatures": "dedup",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpus import verbs
+from corpus import classifier_verbs, verbs
 from corpus.errors import CorpusError, StageError
-from corpus.verbs import Config, Json, Output
+from corpus.verbs import Config, EngineName, Json, Output, Sets, Workers
 
 if TYPE_CHECKING:
     from corpus.trainer.metrics import Metrics
@@ -29,16 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-EngineName = Annotated[str, typer.Option("--engine", help="ray or local.", metavar="NAME")]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", help="Tasks at a time; one a CPU by default; 0: in this process."),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change a key of the recipe.", metavar="KEY=VALUE"),
-]
 
 
 def _build(
@@ -187,6 +177,7 @@ def _step_line(step: Metrics) -> str:
 
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
+app.add_typer(classifier_verbs.app)
 
 
 def main() -> None:

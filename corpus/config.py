@@ -261,10 +261,16 @@ class ClassifierTraining(Settings):
     """Inverse strength of the L2 penalty: scikit-learn's C."""
     truncate_characters: Annotated[int, Field(ge=100)] = 20_000
     """Only so many characters of each document are trained on."""
+    pieces: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Most pieces of that many characters of a document, spread over it; 1: only its beginning."""
+    balance: Literal["classes", "sources"] = "classes"
+    """What counts the same whatever its size: each class, or within a class each source too."""
     documents: Annotated[int, Field(ge=20)] = 100_000
-    """Most documents of each class, by a seeded sample."""
+    """Most documents of each class, by a seeded sample; some 5 kB of memory each."""
     held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
-    """Share of the sample that is kept for the evaluation."""
+    """Share of the sample that is kept for the evaluation: whole sites, or documents by text."""
+    learning_curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Shares of the training documents that smaller models are fitted to, for the curve."""
 
 
 class FastTextClassifier(Settings):
@@ -317,9 +323,11 @@ class Filter(Settings):
         return self
 
     @model_validator(mode="after")
-    def _fit_needs_positives(self) -> Filter:
-        if self.alpha == "fit" and not isinstance(self.classifier, ClassifierTraining):
-            raise ValueError("alpha: fit needs a classifier with positives to fit to")
+    def _fit_needs_a_classifier(self) -> Filter:
+        if self.alpha == "fit" and self.classifier is None:
+            raise ValueError("alpha: fit needs a classifier, whose positives it is fitted to")
+        if self.alpha == "fit" and isinstance(self.classifier, FastTextClassifier):
+            raise ValueError("alpha: fit needs scores of positives: a fastText model brings none")
         return self
 
 
@@ -517,8 +525,8 @@ class Recipe(Settings):
             yield f"{where}.quality", "needs the folder of a classifier in filter.classifier"
         elif look.quality and isinstance(rules.classifier, ClassifierTraining):
             yield f"{where}.quality", "needs a trained classifier: the build's own comes too late"
-        elif look.quality and rules.alpha == "fit" and look.alpha is None:
-            yield f"{where}.alpha", "has to be given when filter.alpha is fitted after the look"
+        elif look.quality and rules.alpha == "fit":
+            yield f"{where}.quality", "leaves filter.alpha nothing to be fitted to: give a number"
         if not look.quality and not (rules.languages or rules.urls or rules.heuristics):
             yield where, "has nothing to look at: add `quality: true` to it, or rules to filter"
         if look.alpha is not None and rules.alpha != "fit" and rules.alpha < look.alpha:

@@ -1,13 +1,12 @@
 """The quality classifier and its scores, in folders of their own beside the stage `filter`.
 
-In: documents. Out: `classifier-<fingerprint>` when the recipe trains one, and `score-<fingerprint>`
-with a score for each document. Neither depends on alpha.
+In: documents. Out: `score-<fingerprint>` with a score for each document, and what
+`corpus.classifier.steps` makes when the recipe trains a classifier. None of it depends on alpha.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,28 +19,12 @@ import pyarrow.compute as pc
 from corpus import storage
 from corpus.config import ClassifierTraining, FastTextClassifier, Filter, Recipe
 from corpus.engine import Engine
-from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.parts import Part, batches, read_columns, write_table
 from corpus.progress import Progress
-from corpus.stage_folder import describe_output, make
+from corpus.stage_folder import make
 
-VERSION = 2  # 2: a draw of its own for the sample; alpha fitted to documents held out
-
-
-@dataclass(frozen=True)
-class TrainTask:
-    """The documents of both classes."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    positives: tuple[Part, ...]
-    negatives: tuple[Part, ...]
-    settings: ClassifierTraining
-    seed: int
-    folder: str = ""
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -93,7 +76,10 @@ def scores(
     trained: list[Manifest] = []
     path, label = named(settings)
     if isinstance(settings.classifier, ClassifierTraining):
-        trained.append(_train(recipe, settings.classifier, found, output, engine, progress))
+        from corpus.classifier import steps
+
+        training = settings.classifier
+        trained.append(steps.train(training, found, recipe.seed, output, engine, progress))
         path = storage.join(trained[0].folder, "classifier", "quality")
     digest = model_digest(path, label)
     tasks = [
@@ -113,12 +99,7 @@ def scores(
         output, "score", score_shard, tasks, engine, progress, settings=stored, uses=trained
     )
     if settings.alpha == "fit":
-        from corpus import classifier_alpha
-
-        alpha = classifier_alpha.fit_alpha(
-            _held_out_scores(manifest, trained[0], positive=True),
-            _held_out_scores(manifest, trained[0], positive=False),
-        )
+        alpha = _fitted(recipe, manifest, path, trained[0] if trained else None)
     outputs = {(s.source, s.name): s.output("scores") for s in manifest.shards}
     paths = {k: (manifest.path(o), o.sha256) for k, o in outputs.items()}
     return Scores(paths, alpha, (manifest,))
@@ -171,124 +152,29 @@ def scorer(path: str, label: str) -> Callable[[pa.Array], np.ndarray[Any, np.dty
     return functools.partial(quality.scores, model=classifier.load(path))
 
 
-def _held_out_scores(
-    scores: Manifest, trained: Manifest, *, positive: bool
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the scores of the documents of one class that the classifier has not seen."""
-    output = trained.shards[0].output("held_out")
-    table = read_columns(trained.path(output), ["id", "positive"])
-    ids = table.filter(pc.equal(table["positive"], positive))["id"].combine_chunks()
-    found: list[pa.ChunkedArray] = []
+def _fitted(recipe: Recipe, scores: Manifest, classifier: str, trained: Manifest | None) -> float:
+    """Return the alpha that fits the positives that the classifier has not been trained on.
+
+    It is fitted to the negatives held out, or, with a classifier that was trained elsewhere, to all
+    documents of the filtered sources.
+    """
+    from corpus.classifier import alpha, artefact
+
+    counts = alpha.ScoreCounts()
+    unseen: pa.Array | None = None
+    if trained is not None:
+        output = trained.shards[0].output("held_out")
+        table = read_columns(trained.path(output), ["id", "positive"])
+        negatives = table.filter(pc.invert(table["positive"]))
+        unseen = negatives["id"].combine_chunks()
     for shard in scores.shards:
+        if unseen is None and not recipe.sources[shard.source].filter:
+            continue
         columns = read_columns(scores.path(shard.output("scores")), ["id", "score"])
-        found.append(columns.filter(pc.is_in(columns["id"], value_set=ids))["score"])
-    return np.concatenate([column.to_numpy() for column in found])
-
-
-def _train(
-    recipe: Recipe,
-    settings: ClassifierTraining,
-    found: Sequence[Part],
-    output: str,
-    engine: Engine,
-    progress: Progress,
-) -> Manifest:
-    """Train a classifier on this build's documents."""
-    positives = tuple(part for part in found if part.source in settings.positives)
-    negatives = tuple(part for part in found if part.source in settings.negatives)
-    digests = [[part.sha256 for part in side] for side in (positives, negatives)]
-    values = settings.model_dump(mode="json")
-    names = ("numpy", "scikit-learn", "scipy")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    task = TrainTask(
-        name="quality",
-        source="classifier",
-        key=fingerprint("classifier", VERSION, digests, values, recipe.seed, versions),
-        weight=1,
-        positives=positives,
-        negatives=negatives,
-        settings=settings,
-        seed=recipe.seed,
-    )
-    return make(
-        output,
-        "classifier",
-        train_shard,
-        [task],
-        engine,
-        progress,
-        settings=values,
-        versions=versions,
-    )
-
-
-def train_shard(task: TrainTask) -> Shard:
-    """Fit the classifier on a seeded sample of both classes."""
-    from corpus import classifier
-    from corpus.text.quality import Features
-
-    settings = task.settings
-    sides = {
-        True: _sample(task.positives, settings.documents, task.seed),
-        False: _sample(task.negatives, settings.documents, task.seed),
-    }
-    held_out: list[pa.Table] = []
-    for positive, names in ((True, settings.positives), (False, settings.negatives)):
-        number = sum(len(ids) for ids, _ in sides[positive])
-        if number < 10:
-            raise InputError(
-                f"there are only {number} documents to train the classifier on",
-                where=f"filter.classifier ({', '.join(names)})",
-                fix="Name more sources, or a trained classifier's folder",
-            )
-        for ids, texts in sides[positive]:
-            chosen = ids.filter(
-                pa.array(classifier.held_out_rows(texts, seed=task.seed, share=settings.held_out))
-            )
-            label = pa.array([positive] * len(chosen), pa.bool_())
-            held_out.append(pa.table({"id": chosen, "positive": label}))
-    model, metrics = classifier.fit(
-        [texts for _, texts in sides[True]],
-        [texts for _, texts in sides[False]],
-        features=Features(settings.features, settings.ngrams, settings.norm),
-        seed=task.seed,
-        inverse_regularisation=settings.inverse_regularisation,
-        truncate_characters=settings.truncate_characters,
-        held_out=settings.held_out,
-    )
-    path = f"{task.source}/{task.name}"
-    classifier.save(model, storage.join(task.folder, path), metrics)
-    outputs = (
-        describe_output(task.folder, f"{path}/metrics.json", "classifier"),
-        describe_output(task.folder, f"{path}/model.npz", "classifier"),
-        write_table(
-            task.folder, f"{path}/held_out.parquet", pa.concat_tables(held_out), "held_out"
-        ),
-    )
-    return Shard(task.name, task.source, task.key, outputs, Counts())
-
-
-def _sample(side: Sequence[Part], most: int, seed: int) -> list[tuple[pa.Array, pa.Array]]:
-    """Return ids and texts of the documents with the smallest draws, in the order of the input."""
-    from corpus.text import quality
-
-    draws = [
-        # Not the filter's draw: what it keeps would be what the classifier was told is bad.
-        quality.draws(
-            read_columns(part.documents, ["id"])["id"].combine_chunks(),
-            seed=seed,
-            purpose="classifier",
-        )
-        for part in side
-    ]
-    everything = np.concatenate(draws) if draws else np.empty(0)
-    bound = np.inf if len(everything) <= most else np.partition(everything, most)[most]
-    sample: list[tuple[pa.Array, pa.Array]] = []
-    for part, part_draws in zip(side, draws, strict=True):
-        for row, batch in batches(part, ["id", "text"]):
-            chosen = pa.array(part_draws[row : row + len(batch)] < bound)
-            sample.append((batch.column("id").filter(chosen), batch.column("text").filter(chosen)))
-    return sample
+        if unseen is not None:
+            columns = columns.filter(pc.is_in(columns["id"], value_set=unseen))
+        counts.add(columns["score"].to_numpy())
+    return alpha.fit_alpha(artefact.positive_quantiles(classifier), *counts.scores())
 
 
 def score_shard(task: ScoreTask) -> Shard:

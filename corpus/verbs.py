@@ -28,6 +28,15 @@ Output = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+EngineName = Annotated[str, typer.Option("--engine", help="ray or local.", metavar="NAME")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Tasks at a time; one a CPU by default; 0: in this process."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a key of the recipe.", metavar="KEY=VALUE"),
+]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.", metavar="NAME")]
 
 
@@ -47,7 +56,8 @@ def _build(config: str, output: str | None) -> Build:
     return read_build(_folder(config, output))
 
 
-def _show(facts: Any, blocks: Iterable[Block], json_output: bool) -> None:
+def show(facts: Any, blocks: Iterable[Block], json_output: bool) -> None:
+    """Print facts as JSON, or lines and tables for a person."""
     if json_output:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False, default=_plain))
         return
@@ -133,7 +143,7 @@ def inspect(
         from corpus import clusters as module
 
         clustering = module.clustering(build, source=source, number=number)
-        _show(clustering, module.describe(clustering), json_output)
+        show(clustering, module.describe(clustering), json_output)
         return
     from corpus import inspect as look
 
@@ -146,7 +156,7 @@ def inspect(
         number=number,
         sample=sample,
     )
-    _show(inspection, look.describe(inspection), json_output)
+    show(inspection, look.describe(inspection), json_output)
 
 
 def explain(
@@ -172,7 +182,7 @@ def explain(
         explanation = module.explain(build, key)
     else:
         explanation = module.explain_token(build, key, token)
-    _show(explanation, module.describe(explanation), json_output)
+    show(explanation, module.describe(explanation), json_output)
 
 
 def check(
@@ -191,7 +201,7 @@ def check(
 
     build = _build(config, output)
     checkup = module.check(build, full=full, say=_quiet if json_output else _say)
-    _show(checkup, module.describe(checkup), json_output)
+    show(checkup, module.describe(checkup), json_output)
     if checkup.problems:
         raise typer.Exit(1)
 
@@ -215,7 +225,7 @@ def plan(
 
     recipe = load_recipe(config, set_ or [])
     made = module.plan(recipe, output.rstrip("/") if output else default_output(recipe))
-    _show(made, module.describe(made), json_output)
+    show(made, module.describe(made), json_output)
 
 
 def export(
@@ -256,7 +266,7 @@ def export(
         force=force,
         say=_quiet if json_output else _say,
     )
-    _show(made, module.describe(made), json_output)
+    show(made, module.describe(made), json_output)
 
 
 def clean(
@@ -278,9 +288,9 @@ def clean(
     found = module.folders(build)
     chosen = module.removable(found, unfinished=unfinished)
     if not json_output:
-        _show(found, module.describe(found), json_output)
+        show(found, module.describe(found), json_output)
         names = ", ".join(folder.name for folder in chosen)
         yes = yes or (bool(chosen) and typer.confirm(f"Remove {names}?", err=True))
     gone = module.remove(build, chosen, unfinished=unfinished) if chosen and yes else []
     lines = [f"Removed {len(gone):,} folders."] if gone else ["Nothing was removed."]
-    _show({"folders": found, "removed": [folder.name for folder in gone]}, lines, json_output)
+    show({"folders": found, "removed": [folder.name for folder in gone]}, lines, json_output)

@@ -19,7 +19,8 @@ import pytest
 import zstandard
 
 from corpus import classifier
-from corpus.classifier_metrics import ALPHAS
+from corpus.classifier import training
+from corpus.classifier.metrics import ALPHAS
 from corpus.errors import InputError, StageError
 from corpus.text import quality
 from corpus.text.quality import Features, LinearModel
@@ -66,7 +67,7 @@ def test_fit_separates_classes_and_accounts_for_every_document() -> None:
     assert metrics.average_precision > 0.9
     assert metrics.f1 > 0.8
     assert metrics.mean_positive_score > 0.5 > metrics.mean_negative_score
-    assert metrics.warning is None
+    assert metrics.warnings == ()
     clean, spoilt = documents(60, seed=9, junk=0.0)[1], documents(60, seed=9, junk=0.5)[1]
     assert quality.scores(clean, model).min() > quality.scores(spoilt, model).max()
 
@@ -177,7 +178,7 @@ def test_fit_without_a_class_names_it(
 
 
 def test_fit_that_does_not_converge_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "MAXIMUM_ITERATIONS", 2)
+    monkeypatch.setattr(training, "MAXIMUM_ITERATIONS", 2)
     with pytest.raises(StageError, match="did not converge within 2 iterations"):
         fit()
 
@@ -206,7 +207,11 @@ def test_evaluate_of_known_scores_gives_known_numbers() -> None:
     assert metrics.f1 == pytest.approx(0.75)
     assert metrics.mean_positive_score == pytest.approx((3 * high + low) / 4)
     assert [b.documents for b in metrics.calibration] == [0, 6, 0, 0, 0, 0, 0, 0, 4, 0]
-    assert metrics.calibration[1].positive_share == pytest.approx(1 / 6)
+    # One of 4 positives and 5 of 6 negatives, with both classes counted the same.
+    assert metrics.calibration[1].positive_share == pytest.approx((1 / 4) / (1 / 4 + 5 / 6))
+    assert metrics.calibration_error == pytest.approx(
+        abs(low * (1 / 4 + 5 / 6) - 1 / 4) / 2 + abs(high * (3 / 4 + 1 / 6) - 3 / 4) / 2
+    )
     assert metrics.calibration[8].mean_score == pytest.approx(high)
     assert metrics.calibration[0].mean_score is None
     assert [k.alpha for k in metrics.keep_rates] == [float(a) for a in range(1, 13)]
@@ -216,7 +221,7 @@ def test_evaluate_of_known_scores_gives_known_numbers() -> None:
     assert [d.documents for d in metrics.length_deciles] == [1] * 10
     assert [d.longest_characters for d in metrics.length_deciles] == [3] * 6 + [4] * 4
     assert metrics.length_deciles[0].mean_score == pytest.approx(low)
-    assert metrics.warning is None
+    assert metrics.warnings == ()
 
 
 def test_evaluate_of_nearly_constant_scores_warns() -> None:
@@ -224,8 +229,9 @@ def test_evaluate_of_nearly_constant_scores_warns() -> None:
     metrics = classifier.evaluate(
         model, pa.array(["a b", "c", "d e f"]), np.array([True, False, True])
     )
-    assert metrics.warning is not None
-    assert "nearly constant" in metrics.warning
+    assert len(metrics.warnings) == 1
+    assert "nearly constant" in metrics.warnings[0]
+    assert "inverse_regularisation" in metrics.warnings[0]
 
 
 @pytest.mark.parametrize("label", [True, False])
@@ -338,9 +344,9 @@ def rewrite(path: Path, **arrays: Any) -> None:
         ({"features_version": np.array("other-2")}, "other features.*'other-2'.*lower-whitespace"),
         ({"weights": np.zeros(4095)}, "shape"),
         ({"weights": np.zeros((4096, 1))}, "shape"),
-        ({"weights": np.zeros(4096, np.float32)}, "float64"),
-        ({"weights": np.full(4096, np.nan)}, "finite"),
-        ({"weights": np.full(4096, np.inf)}, "finite"),
+        ({"weights": np.zeros(4096)}, "32-bit"),
+        ({"weights": np.full(4096, np.nan, np.float32)}, "finite"),
+        ({"weights": np.full(4096, np.inf, np.float32)}, "finite"),
         ({"weights": None}, "weights"),
         ({"weights": np.array([{"a": 1}] * 4096, dtype=object)}, "weights"),
         ({"count": np.array(-1)}, "count"),

@@ -159,7 +159,6 @@ def test_unknown_key_is_found_at_every_depth_with_the_nearest_one(tmp_path: Path
         ({"sources": {"a": {"documents": []}}}, "sources.a.documents.paths: "),
         ({"sources": {"a": {"documents": ""}}}, "sources.a.documents.paths.0: "),
         ({"filter": {"alpha": "fit"}}, "alpha: fit needs a classifier"),
-        ({"filter": {"alpha": "fit", "classifier": "folder"}}, "alpha: fit needs a classifier"),
         ({"filter": {"alpha": 0}}, "filter.alpha"),
         (
             {"filter": {"heuristics": ["gofer"]}},

@@ -17,6 +17,7 @@ import typer.main
 import yaml
 
 from corpus import config, settings
+from corpus.classifier.config import ClassifierRecipe, load_classifier_recipe
 from corpus.cli import app
 from corpus.document import DropReason
 from corpus.shards import ShardWriter
@@ -30,7 +31,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
-GENERATED = ("docs/mix.md", "docs/train.md", "docs/cli.md")
+GENERATED = ("docs/mix.md", "docs/classifier.md", "docs/train.md", "docs/cli.md")
 WRITTEN = [name for name in NAMES if name not in GENERATED]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -120,6 +121,9 @@ def test_yaml_of_a_page_loads_as_the_recipe_that_it_shows(
     if body.startswith("# train.yaml\n"):
         train_config.load_train_config(str(path))
         return
+    if body.startswith("# train.yaml of a classifier\n"):
+        load_classifier_recipe(str(path))
+        return
     if not body.startswith("# mix.yaml\n"):
         part = yaml.safe_load(body)
         sources = {**BASE["sources"], **part.get("sources", {})}
@@ -163,12 +167,21 @@ def models(root: type[settings.Settings]) -> Iterator[type[settings.Settings]]:
 
 @pytest.mark.parametrize(
     ("root", "name"),
-    [(config.Recipe, "docs/mix.md"), (train_config.TrainConfig, "docs/train.md")],
+    [
+        (config.Recipe, "docs/mix.md"),
+        (train_config.TrainConfig, "docs/train.md"),
+    ],
 )
 def test_every_key_has_its_row_in_the_reference(root: type[settings.Settings], name: str) -> None:
     page = text_of(name)
     keys = {key for model in models(root) for key in model.model_fields}
     assert [key for key in sorted(keys) if f"| `{key}` |" not in page] == []
+
+
+def test_every_key_of_a_classifiers_recipe_has_its_row() -> None:
+    """Of its own models; those of the sources and of extraction are on the page of mix.yaml."""
+    page = text_of("docs/classifier.md")
+    assert [key for key in ClassifierRecipe.model_fields if f"| `{key}` |" not in page] == []
 
 
 def is_key(root: type[pydantic.BaseModel], parts: list[str]) -> bool:
@@ -235,11 +248,15 @@ def test_verbs_and_options_that_a_page_names_are_there(name: str) -> None:
         found = re.match(r"(?:\.venv/bin/)?corpus ([a-z]+)\b(.*)", code)
         if not found or found[1] in ABSENT:
             continue
-        if found[1] not in verbs:
+        verb, rest = verbs.get(found[1]), found[2]
+        inner = re.match(r" ([a-z]+)\b(.*)", rest)
+        if inner and hasattr(verb, "commands"):
+            verb, rest = verb.commands.get(inner[1]), inner[2]
+        if verb is None:
             unknown.append(code)
             continue
-        options = {o for parameter in verbs[found[1]].params for o in parameter.opts}
-        given = re.findall(r"(?<!\S)--?[a-z][a-z-]*", found[2])
+        options = {o for parameter in verb.params for o in parameter.opts}
+        given = re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)
         unknown += [f"{code}: {option}" for option in given if option not in options | {"--help"}]
     assert unknown == []
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from corpus import classifier, prefilter, prefilter_loss
+from corpus import calibration, classifier, prefilter, prefilter_loss
 from corpus.build import Build, describe
-from corpus.classifier import Metrics
 from corpus.config import Recipe
 from corpus.document import Drop, DropReason, Page, Place
+from corpus.errors import InputError
 from corpus.prefilter import Look, Looks
 from corpus.sandbox import Extracted, Failure, Sandbox
 from corpus.text import quality
@@ -53,7 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "blocked").write_text("site4.example\nsite12.example\n")
     # A model that knows three words; their buckets are found by the score of each word alone.
     features = Features(2**10, 1, "l2")
-    plain = LinearModel(features, np.zeros(2**10), 0.0)
     weights = np.zeros(2**10)
     for word, weight in (
         ("superb", 9.0),
@@ -62,8 +61,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("dreadful,", -9.0),
     ):
         weights[bucket(word)] = weight
-    unknown = Metrics(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, (), (), (), None)
-    classifier.save(LinearModel(features, weights, plain.intercept), str(made / "model"), unknown)
+    model = LinearModel(features, weights, 0.0)
+    texts = pa.array([f"{word} {text(word)}" for word in ("superb", "dreadful")])
+    metrics = classifier.evaluate(model, texts, np.array([True, False]))
+    classifier.save(model, str(made / "model"), metrics)
     return made
 
 
@@ -204,6 +205,7 @@ def problems(sources: dict[str, Any], extract: dict[str, Any], rules: Any) -> st
             {"classifier": {"positives": ["s"], "negatives": ["s"]}, "alpha": "fit"},
             "comes too late",
         ),
+        ({"quality": True}, {"classifier": "m", "alpha": "fit"}, "nothing to be fitted to"),
         ({"margin": 2}, {"classifier": "m"}, "less than or equal to 1"),
     ],
 )
@@ -331,3 +333,11 @@ def test_estimate_of_the_loss_has_no_bias() -> None:
     assert np.mean(kept) == pytest.approx(keep.sum(), rel=0.01)
     assert np.mean(errors) == pytest.approx(np.var(lost), rel=0.1)
     assert true > 5 * np.std(lost) / np.sqrt(len(lost))
+
+
+def test_alpha_is_not_calibrated_by_the_scores_that_the_look_left(
+    folder: Path, spared: Build
+) -> None:
+    given = recipe(folder, {"quality": True, "margin": 0.2, "audit": 0.1}, **RULES)
+    with pytest.raises(InputError, match="spared are not known"):
+        calibration.calibrate(given, spared)

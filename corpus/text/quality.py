@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from corpus.text import hashed_words
 
-_MAXIMUM_BUCKETS = 1 << 26  # two scratch arrays of 4 bytes a bucket: 512 MiB
+_MAXIMUM_BUCKETS = 1 << 26  # weights and counts, 12 bytes a bucket: 768 MiB
+_LARGEST_COUNT = (1 << 32) - 1
 NORMS = ("l2", "none")
 
 
@@ -190,5 +191,6 @@ def _score(
             float(model.intercept),
             model.features.ngrams == 2,
             model.features.norm == "l2",
+            _LARGEST_COUNT,
         ),
     )

@@ -103,7 +103,7 @@ HEAD = "name: x\nseed: 1\nsources:\n  a: {documents: a.jsonl, filter: true}\n"
         ("filter: {classifier: model.bin}", "which label is the good one"),
         ("filter: {classifier: {fasttext: model.bin}}", "filter.classifier.label: has to be given"),
         ("filter: {classifier: {fasttext: m.bin, label: x, n: 1}}", "filter.classifier.n"),
-        ("filter: {classifier: {fasttext: m.bin, label: x}, alpha: fit}", "positives to fit to"),
+        ("filter: {classifier: {fasttext: m.bin, label: x}, alpha: fit}", "scores of positives"),
     ],
 )
 def test_recipes_that_name_a_model_wrongly_are_refused(

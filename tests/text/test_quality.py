@@ -103,10 +103,38 @@ def test_scores_of_every_code_point_equal_scikit_learn() -> None:
 def test_scores_with_lower_case_of_lower_case_stay_the_same() -> None:
     """What the texts with a capital sigma rely on: the table leaves lower case as it is."""
     table = hashed_words.lower_table()
-    lowered = table[table >= 0]
-    again = table[lowered]
-    assert (again[again >= 0] == lowered[again >= 0]).all()
-    assert set(np.unique(again[again < 0])) <= {-1}
+    checked = 0
+    for code in range(0x80, sys.maxunicode + 1):
+        if table[code] <= hashed_words.CAPITAL_SIGMA or 0xD800 <= code < 0xE000:
+            continue
+        lowered = int(table[code]).to_bytes(4, "little").rstrip(b"\0").decode()
+        assert lowered == chr(code).lower()
+        assert lowered.isascii() or table[ord(lowered)] == table[code]
+        checked += 1
+    assert checked > 1_100_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65])
+def test_scores_at_every_edge_of_the_scratch_equal_scikit_learn(size: int) -> None:
+    """Words and characters that straddle the blocks in which a text is read, and its end."""
+    scratch = hashed_words.SCRATCH
+    texts = []
+    for word in ("Word", "Größe", "漢字", "\u2028\u2028x", "İ𐐀"):
+        for length in (size, scratch - 40 + size, 2 * scratch - 40 + size):
+            texts.append("y" * length + word + " end")
+            texts.append(("ab " * length)[:length] + word)
+    assert_agrees(texts, model_of(Features(1 << 12, 2, "l2")))
+
+
+def test_scores_of_many_texts_are_those_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts of one text must not reach the next, also where the base of counts starts again."""
+    rng = np.random.default_rng(5)
+    texts = [" ".join(rng.choice(["a", "b", "c", "é"], rng.integers(1, 400))) for _ in range(300)]
+    model = model_of(Features(64, 2, "l2"))
+    alone = [quality.scores(pa.array([text]), model)[0] for text in texts]
+    np.testing.assert_array_equal(quality.scores(pa.array(texts), model), alone)
+    monkeypatch.setattr(quality, "_LARGEST_COUNT", 2000)  # of 2^32: room for a text or two
+    np.testing.assert_array_equal(quality.scores(pa.array(texts), model), alone)
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])

@@ -1,7 +1,8 @@
 """Fit alpha, the one number of the quality filter, to the scores of the reference corpus.
 
 Scores of reference documents and of crawl documents go in; the alpha comes out with which what is
-kept of the crawl scores most like the reference (GPT-3 paper, Appendix A).
+kept of the crawl scores most like the reference (GPT-3 paper, Appendix A). Of any number of crawl
+documents `ScoreCounts` keeps a million numbers.
 """
 
 from __future__ import annotations
@@ -15,9 +16,36 @@ from corpus.errors import InputError
 from corpus.text import quality
 
 _SMALLEST_ALPHA, _LARGEST_ALPHA = 0.05, 200.0
+_STEPS = 1_000_000  # between 0 and 1, of the scores that are counted
 
 
-def fit_alpha(reference_scores: NDArray[np.float64], crawl_scores: NDArray[np.float64]) -> float:
+class ScoreCounts:
+    """How often each score was seen, to a millionth, in memory that does not grow: 8 MB."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_STEPS + 1, np.int64)
+
+    def add(self, scores: NDArray[np.float64]) -> None:
+        """Count some more scores, from 0 to 1."""
+        steps = np.rint(scores * _STEPS).astype(np.int64)
+        self._counts += np.bincount(steps, minlength=_STEPS + 1)
+
+    @property
+    def documents(self) -> int:
+        """Scores that were added."""
+        return int(self._counts.sum())
+
+    def scores(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the scores that were seen, in rising order, and how often each was."""
+        seen = np.flatnonzero(self._counts)
+        return seen / _STEPS, self._counts[seen]
+
+
+def fit_alpha(
+    reference_scores: NDArray[np.float64],
+    crawl_scores: NDArray[np.float64],
+    crawl_counts: NDArray[np.int64] | None = None,
+) -> float:
     """Return the alpha with which the kept crawl scores most like the reference corpus.
 
     "α was chosen to match the distribution of scores from our classifier on WebText" (GPT-3 paper,
@@ -27,6 +55,7 @@ def fit_alpha(reference_scores: NDArray[np.float64], crawl_scores: NDArray[np.fl
     Args:
         reference_scores: Of documents of the reference corpus, best ones not trained on.
         crawl_scores: Of unfiltered crawl documents, best ones not trained on.
+        crawl_counts: How many documents have each of these scores; one by default.
 
     Returns:
         alpha, rounded to hundredths so that it can be written into a recipe.
@@ -43,7 +72,9 @@ def fit_alpha(reference_scores: NDArray[np.float64], crawl_scores: NDArray[np.fl
             where="filter.alpha",
             fix="Give alpha as a number; the paper has 9",
         )
-    distance = _Distance(reference_scores, crawl_scores)
+    if crawl_counts is None:
+        crawl_counts = np.ones(crawl_scores.size, np.int64)
+    distance = _Distance(reference_scores, crawl_scores, crawl_counts)
     grid = np.geomspace(_SMALLEST_ALPHA, _LARGEST_ALPHA, 120)
     best = int(np.argmin([distance.at(float(alpha)) for alpha in grid]))
     if best in (0, len(grid) - 1):
@@ -64,15 +95,21 @@ def fit_alpha(reference_scores: NDArray[np.float64], crawl_scores: NDArray[np.fl
 class _Distance:
     """The earth mover's distance of the reference's scores from those of the kept crawl."""
 
-    def __init__(self, reference: NDArray[np.float64], crawl: NDArray[np.float64]) -> None:
-        reference, self._crawl = np.sort(reference), np.sort(crawl)
+    def __init__(
+        self,
+        reference: NDArray[np.float64],
+        crawl: NDArray[np.float64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        order = np.argsort(crawl, kind="stable")
+        reference, self._crawl, self._counts = np.sort(reference), crawl[order], counts[order]
         points = np.union1d(reference, self._crawl)
         self._gaps = np.diff(points)
         self._reference = np.searchsorted(reference, points[:-1], side="right") / reference.size
         self._index = np.searchsorted(self._crawl, points[:-1], side="right")
 
     def at(self, alpha: float) -> float:
-        weights = quality.keep_probability(self._crawl, alpha=alpha)
+        weights = self._counts * quality.keep_probability(self._crawl, alpha=alpha)
         below = np.concatenate([[0.0], np.cumsum(weights)])
         gap = np.abs(self._reference - below[self._index] / below[-1])
         return float((gap * self._gaps).sum())
