@@ -240,14 +240,19 @@ def minhash_signatures(
     size: int,
     factors: UInt32s,
     terms: UInt32s,
-) -> UInt32s:
-    """Return uint32[documents, permutations], the minima of ``factor * hash + term``."""
+) -> tuple[UInt32s, Int64s]:
+    """Return uint32[documents, permutations], the minima of ``factor * hash + term``, and counts.
+
+    The counts are the n-grams of each document, repetitions included.
+    """
     documents = len(offsets) - 1
     permutations = len(factors)
     signatures = np.full((documents, permutations), np.uint32(0xFFFFFFFF), dtype=np.uint32)
+    counts = np.zeros(documents, dtype=np.int64)
     scratch = _scratch(offsets)
     spans = np.empty((_WORDS, 4), dtype=np.int64)
     starts = np.empty(size, dtype=np.int64)
+    digests = np.empty(_WORDS, dtype=np.uint32)
     for row in range(documents):
         minima = signatures[row]
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -255,18 +260,26 @@ def minhash_signatures(
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
+            ready = 0
             for word in range(count):
                 starts[seen % size] = spans[word, 0]
                 seen += 1
-                if seen < size:
-                    continue
-                digest = mixed32(murmur3(scratch, starts[seen % size], spans[word, 1]))
-                for index in range(permutations):
-                    value = np.uint32(factors[index] * digest + terms[index])
-                    minima[index] = min(minima[index], value)
+                if seen >= size:
+                    first = starts[seen % size]
+                    digests[ready] = mixed32(murmur3(scratch, first, spans[word, 1]))
+                    ready += 1
+            # One permutation over all hashes, and not the other way round: the minimum stays in a
+            # register, and the loop is compiled to vector instructions.
+            for index in range(permutations):
+                factor, term, least = factors[index], terms[index], minima[index]
+                for place in range(ready):
+                    value = np.uint32(np.uint32(factor * digests[place]) + term)
+                    least = min(least, value)
+                minima[index] = least
+            counts[row] += ready
             if count > 0:
                 fill = spans[count - 1, 1] + 1
-    return signatures
+    return signatures, counts
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -29,6 +29,7 @@ from corpus.text.unicode_tables import word_tables
 SIGNATURE_VERSION = "datasketch-affine32-murmur3-1"
 BAND_KEY_VERSION = "fmix64-chain-1"
 
+Int64s = npt.NDArray[np.int64]
 UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
 
@@ -53,6 +54,19 @@ def signatures(
         TypeError: As in `corpus.text.ngrams.text_buffers`.
         ValueError: Likewise, or a setting is out of its range.
     """
+    return counted_signatures(
+        texts, permutations=permutations, shingle=shingle, words=words, seed=seed
+    )[0]
+
+
+def counted_signatures(
+    texts: pa.Array, *, permutations: int, shingle: int, words: str, seed: int
+) -> tuple[UInt32s, Int64s]:
+    """Return the MinHash signature of each text as `signatures` does, and its size.
+
+    Returns:
+        uint32[n, permutations], and int64[n], the number of shingles with their repetitions.
+    """
     check_size(shingle)
     data, offsets = text_buffers(texts)
     tables = word_tables(words)
@@ -66,7 +80,7 @@ def signatures(
         np.ascontiguousarray(factors),
         np.ascontiguousarray(terms),
     )
-    return cast(UInt32s, found)
+    return cast(tuple[UInt32s, Int64s], found)
 
 
 def band_keys(signatures: UInt32s, *, bands: int, rows: int) -> UInt64s:
