@@ -194,7 +194,7 @@ def _visit_indexed(
     used = 0
     order = np.empty(longest, dtype=np.int64)
     seen = np.zeros(count, dtype=np.int8)  # of a kept document: 1 to be compared, -1 not
-    touched = np.empty(count, dtype=np.int32)
+    touched = np.empty(count, dtype=np.int64)
     compared = 0
     for x in range(first, last):
         begin, end = offsets[x], offsets[x + 1]

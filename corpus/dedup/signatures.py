@@ -115,9 +115,12 @@ def signatures_shard(task: SignaturesTask) -> Shard:
     part, scheme = task.part, task.scheme
     kept = kept_rows(part)
     rows, lengths, shingles, exact, bands, ids = [], [], [], [], [], []
-    for start, batch in batches(part, ["id", "text"]):
+    for start, every_row in batches(part, ["id", "text"]):
+        batch = every_row
         own = np.flatnonzero(kept[start : start + len(batch)])
-        texts = batch.column("text").take(pa.array(own))
+        if len(own) < len(batch):
+            batch = batch.take(pa.array(own))
+        texts = batch.column("text")
         signatures, grams = minhash.counted_signatures(
             texts,
             permutations=scheme.bands * scheme.rows,
@@ -130,7 +133,7 @@ def signatures_shard(task: SignaturesTask) -> Shard:
         shingles.append(grams)
         exact.append(minhash.exact_keys(texts))
         bands.append(minhash.band_keys(signatures, bands=scheme.bands, rows=scheme.rows))
-        ids.append(batch.column("id").take(pa.array(own)))
+        ids.append(batch.column("id"))
     every = pa.table(
         {
             "row": _joined(rows, np.int64),
