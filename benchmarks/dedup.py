@@ -89,6 +89,11 @@ def children() -> list[int]:
     return [int(number) for number in task.read_text().split()]
 
 
+def workers() -> str:
+    """Return the peaks of the workers, not of what only watches over them."""
+    return ", ".join(f"{peak(pid):.0f}" for pid in children() if peak(pid) > 50)
+
+
 def seconds(process: int | str) -> float:
     """Return the processor time of a process (proc(5): utime and stime, in ticks)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -145,7 +150,7 @@ def warm(task: tuple[str, dict[str, Any]]) -> None:
     time.sleep(1)  # so that the other workers get a task as well
 
 
-def stage(documents: pa.Table, pairs: pa.Table | None, given: argparse.Namespace) -> None:
+def stage(given: argparse.Namespace) -> None:
     dedup = {"preset": given.preset, "threshold": given.threshold}
     dedup = {key: value for key, value in dedup.items() if value is not None}
     with tempfile.TemporaryDirectory() as folder:
@@ -154,8 +159,14 @@ def stage(documents: pa.Table, pairs: pa.Table | None, given: argparse.Namespace
         list(engine.map(warm, [(folder, dedup)] * (2 * given.workers)))
         print(f"start of workers and kernels: {time.perf_counter() - started:.1f} s")
         place = Path(folder)
+        documents = read(given.documents).select(["id", "text"])
+        count = len(documents)
         recipe = made(documents, place, dedup, given.files)
+        del documents
         build.build(recipe, str(place / "out"), engine, Lines(), "extract")
+        for pid in ("self", *children()):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
+        print(f"memory before: {peak('self'):.0f} MB here, workers {workers()} MB")
         before = [seconds(pid) for pid in children()]
         own = time.process_time()
         begun = time.perf_counter()
@@ -164,21 +175,20 @@ def stage(documents: pa.Table, pairs: pa.Table | None, given: argparse.Namespace
         busy = sum(map(seconds, children())) - sum(before)
         own = time.process_time() - own
         print(
-            f"dedup: {len(documents) / wall:,.0f} documents/s of wall time with {given.workers} "
+            f"dedup: {count / wall:,.0f} documents/s of wall time with {given.workers} "
             f"workers; {busy + own:.1f} s of processor time: "
-            f"{len(documents) / (busy + own):,.0f} documents/s of a core"
+            f"{count / (busy + own):,.0f} documents/s of a core"
         )
-        workers = ", ".join(f"{peak(pid):.0f}" for pid in children())
-        print(f"peak memory: {peak('self'):.0f} MB here, workers {workers} MB")
+        print(f"peak memory: {peak('self'):.0f} MB here, workers {workers()} MB")
         print(f"figures: {dict(built.stage('dedup').summary)}")
         [signed] = (place / "out").glob("signatures-*")
         size = sum(path.stat().st_size for path in signed.rglob("*") if path.is_file())
-        print(f"signatures: {size / len(documents):.0f} bytes a document on disk")
+        print(f"signatures: {size / count:.0f} bytes a document on disk")
         engine.close()
         scheme = recipe.dedup.scheme()  # type: ignore[union-attr]
-        dropped = check(built, documents, scheme)
-        if pairs is not None:
-            recall(pairs, dropped, scheme.threshold)
+        dropped = check(built, read(given.documents), scheme)
+        if given.pairs:
+            recall(read(given.pairs), dropped, scheme.threshold)
 
 
 def hash_shingle(data: bytes) -> int:
@@ -233,11 +243,10 @@ def main() -> None:
     parser.add_argument("--signatures", action="store_true")
     parser.add_argument("--rensa")
     given = parser.parse_args()
-    documents = read(given.documents).select(["id", "text"])
     if given.signatures or given.rensa:
-        signatures(documents, given.rensa)
+        signatures(read(given.documents), given.rensa)
     else:
-        stage(documents, read(given.pairs) if given.pairs else None, given)
+        stage(given)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(f"this process: {used.ru_utime + used.ru_stime:.1f} s", file=sys.stderr)
 

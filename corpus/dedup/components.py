@@ -24,8 +24,9 @@ from corpus.dedup.signatures import Signed, read_signed
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import Part, read_columns, write_table
 
-# Shingles that are visited at a time: 8 bytes each, and as much again for the index of them.
-BUCKET_SHINGLES = 8_000_000
+# Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
+# twice as many. With more, a large component has fewer blocks to compare with one another.
+BUCKET_SHINGLES = 4_000_000
 
 Ints = npt.NDArray[np.int64]
 

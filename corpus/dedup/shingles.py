@@ -16,7 +16,7 @@ from corpus.dedup import exchange
 from corpus.manifest import Output, Shard
 from corpus.parts import Part, batches, read_columns
 
-FILE_SHINGLES = 8_000_000  # in a file, which is sorted in memory
+FILE_SHINGLES = 2_000_000  # in a file, which is sorted in memory
 
 
 @dataclass(frozen=True)
