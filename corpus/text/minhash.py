@@ -18,7 +18,6 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datasketch import MinHash
 from numba import njit
 
 from corpus.text import kernels
@@ -70,17 +69,27 @@ def counted_signatures(
     check_size(shingle)
     data, offsets = text_buffers(texts)
     tables = word_tables(words)
-    factors, terms = MinHash(num_perm=permutations, seed=seed, scheme="affine32").permutations
+    factors, terms = _permutations(permutations, seed)
     found = kernels.minhash_signatures(
         data,
         offsets,
         tables.entries,
         tables.expansions,
         shingle,
-        np.ascontiguousarray(factors),
-        np.ascontiguousarray(terms),
+        factors,
+        terms,
     )
     return cast(tuple[UInt32s, Int64s], found)
+
+
+def _permutations(count: int, seed: int) -> tuple[UInt32s, UInt32s]:
+    """Return the factors and terms of datasketch's `affine32`, without the import of it and SciPy.
+
+    It takes some 40 MB in every worker. NumPy keeps the stream of `RandomState` as it is for ever.
+    """
+    draw = np.random.RandomState(seed)
+    factors = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
 def band_keys(signatures: UInt32s, *, bands: int, rows: int) -> UInt64s:
