@@ -276,13 +276,14 @@ def _hash_ngrams(
     blocks[length] = np.uint32(0)
     for index in range(count):
         size = np.uint64(ends[index] - starts[index])
-        at = np.uint64(starts[index] - base)
+        place = np.uint64(starts[index] - base)
         digest = np.uint32(0)
         for _ in range(size >> np.uint64(2)):
-            digest = absorbed32(digest, scrambled[at])
-            at += np.uint64(4)
+            digest = absorbed32(digest, scrambled[place])
+            place = np.uint64(place + np.uint64(4))
         rest = np.uint32(8) * np.uint32(size & np.uint64(3))
-        tail = np.uint32(blocks[at] & np.uint32((np.uint64(1) << np.uint64(rest)) - np.uint64(1)))
+        mask = np.uint32((np.uint64(1) << np.uint64(rest)) - np.uint64(1))
+        tail = np.uint32(blocks[place] & mask)
         digests[index] = np.uint32(digest ^ scrambled32(tail)) ^ np.uint32(size)
     for index in range(count):
         digests[index] = mixed32(mixed32(digests[index]))
