@@ -5,7 +5,7 @@ component, bucket) of those that share a band, directly or through others, with 
 process holds some 10 bytes for each document and 60 for each candidate.
 
 A bucket is whole components, so that it can be visited by itself. A component that is too large for
-one is cut into blocks, in the order of visits, each a bucket of its own.
+one is cut into tiers, in the order of visits, each a bucket of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from corpus.manifest import Shard, read_manifest
 from corpus.parts import Part, read_columns, write_table
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
-# twice as many. With more, a large component has fewer blocks to compare with one another.
+# twice as many. With more, a large component has fewer tiers to compare with one another.
 BUCKET_SHINGLES = 4_000_000
 
 Ints = npt.NDArray[np.int64]
@@ -71,15 +71,15 @@ def find_components(task: ComponentsTask) -> Shard:
     of_component[~large] = _cut(totals[~large], task.bucket_shingles)
     buckets = int(of_component.max(initial=-1)) + 1
     bucket = of_component[component]
-    blocks: list[int] = []
+    tiers: list[int] = []
     own = np.flatnonzero(large[component])
     if len(own):
         order = own[_order(task, signed, members[own], component[own])]
         cuts = np.flatnonzero(np.diff(component[order])) + 1
-        for block in np.split(order, cuts):
-            cut = _cut(shingles[block], task.bucket_shingles)
-            bucket[block] = buckets + sum(blocks) + cut
-            blocks.append(int(cut[-1]) + 1)
+        for tier in np.split(order, cuts):
+            cut = _cut(shingles[tier], task.bucket_shingles)
+            bucket[tier] = buckets + sum(tiers) + cut
+            tiers.append(int(cut[-1]) + 1)
     outputs = []
     for index, part in enumerate(task.parts):
         span = slice(starts[index], starts[index + 1])
@@ -102,7 +102,7 @@ def find_components(task: ComponentsTask) -> Shard:
             "components": len(labels),
             "largest_component": int(sizes.max(initial=0)),
         },
-        details={"buckets": buckets, "blocks": blocks},
+        details={"buckets": buckets, "tiers": tiers},
     )
 
 

@@ -142,16 +142,16 @@ class Steps:
     def _visits(self, connected: Manifest) -> Iterator[Manifest]:
         """Yield a manifest for each round; there is but one unless a component is cut."""
         [shard] = connected.shards
-        whole, blocks = shard.details["buckets"], shard.details["blocks"]
-        if not whole and not blocks:
+        whole, tiers = shard.details["buckets"], shard.details["tiers"]
+        if not whole and not tiers:
             return
         shingles = self._shingles(connected)
-        firsts = [whole + sum(blocks[:index]) for index in range(len(blocks))]
+        firsts = [whole + sum(tiers[:index]) for index in range(len(tiers))]
         left: dict[int, str] = {}  # what is left of a bucket after the rounds so far
-        for turn in range(max([1, *blocks])):
+        for turn in range(max([1, *tiers])):
             tasks = [self._visit(shingles, turn, b) for b in range(whole)] if not turn else []
-            for first, count in zip(firsts, blocks, strict=True):
-                # In the first round there is nothing that later blocks could be compared with.
+            for first, count in zip(firsts, tiers, strict=True):
+                # In the first round there is nothing that later tiers could be compared with.
                 later = range(turn, count) if turn else range(1)
                 tasks += [self._visit(shingles, turn, first + b, left, b) for b in later]
             visits = make(self.output, "visit", visit_bucket, tasks, self.engine, self.progress)
@@ -166,11 +166,11 @@ class Steps:
         turn: int,
         bucket: int,
         left: dict[int, str] | None = None,
-        block: int = 0,
+        tier: int = 0,
     ) -> VisitTask:
-        """Return the task of a bucket of whole components, or, with `left`, of a block."""
+        """Return the task of a bucket of whole components, or, with `left`, of a tier."""
         cut = left is not None
-        before = bucket - block + turn - 1 if cut and turn else -1
+        before = bucket - tier + turn - 1 if cut and turn else -1
         return VisitTask(
             name=f"{bucket:05d}-{turn:05d}",
             source=EVERY,
@@ -181,7 +181,7 @@ class Steps:
             kept_bucket=before,
             kept=left[before] if left is not None and before >= 0 else None,
             left=left.get(bucket) if left is not None else None,
-            last=block == turn,
+            last=tier == turn,
             cut=cut,
             threshold=self.scheme.threshold,
             scope=self.scope,

@@ -5,9 +5,9 @@ as similar as the threshold, and it is dropped for the best such one. So a chain
 and c unlike each other loses b alone.
 
 In: the shingles by bucket. Out: `found`, the drops of one bucket, with their keepers. A component
-that is cut into blocks takes as many rounds as it has blocks: in round r the documents that are
-left of block r and the later ones are compared with those kept of block r - 1, and then those of
-block r with one another. `left` are the documents of a block that are not dropped yet.
+that is cut into tiers takes as many rounds as it has tiers: in round r the documents that are
+left of tier r and the later ones are compared with those kept of tier r - 1, and then those of
+tier r with one another. `left` are the documents of a tier that are not dropped yet.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class VisitTask:
     Attributes:
         shingles: Folder of the shingles.
         bucket: The bucket.
-        kept_bucket: The block before, whose kept documents this one is compared with, or -1.
-        kept: Path of what is left of that block.
+        kept_bucket: The tier before, whose kept documents this one is compared with, or -1.
+        kept: Path of what is left of that tier.
         left: Path of what is left of this bucket, or None for all of it.
         last: Whether this is the bucket's last round: its documents are compared with one another.
-        cut: Whether the bucket is one block of several.
+        cut: Whether the bucket is one tier of several.
         threshold: Least Jaccard index.
         scope: Which documents are compared.
     """

@@ -145,7 +145,7 @@ SHAPES: Sequence[dict[str, Any]] = (
 def test_verdicts_are_those_of_the_plain_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], seed: int
 ) -> None:
-    """Also when everything is cut into many pieces: ranges of keys, buckets, blocks and files."""
+    """Also when everything is cut into many pieces: ranges of keys, buckets, tiers and files."""
     texts = {id: one for id, one in made(seed).items() if one[1]}
     scheme = Dedup(**settings).scheme()
     wanted = expected(texts, scheme)

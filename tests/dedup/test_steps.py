@@ -169,7 +169,7 @@ def test_one_document_many_times_costs_one_band_entry_a_part(tmp_path: Path) -> 
 def test_pages_of_one_template_stay_and_their_copies_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One component, cut into blocks; no two pages but the last and its model are alike."""
+    """One component, cut into tiers; no two pages but the last and its model are alike."""
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 4000)
     notice = text("notice", 70)
     pages = [f"{notice} {' '.join(f'w{i}x{k}' for k in range(30))}" for i in range(150)]
