@@ -249,6 +249,10 @@ def test_one_more_input_file_makes_one_more_shard_of_every_stage(tmp_path: Path)
         "score": 1,
         "filter": 1,
         "signatures": 1,
+        "copies": 1,
+        "edges": 1,
+        "components": 1,
+        "drops": 1,
         "dedup": 5,  # a verdict depends on every document
         "collisions": 1,
         "decontaminate": 1,
@@ -265,6 +269,10 @@ def test_another_alpha_makes_nothing_before_filter_and_destroys_nothing(tmp_path
     assert list(again) == [
         "filter",
         "signatures",
+        "copies",
+        "edges",
+        "components",
+        "drops",
         "dedup",
         "collisions",
         "decontaminate",

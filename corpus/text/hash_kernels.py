@@ -116,8 +116,16 @@ def mixed32(value: np.uint32) -> np.uint32:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _scrambled(block: np.uint32) -> np.uint32:
+def scrambled32(block: np.uint32) -> np.uint32:
+    """Return what MurmurHash3 takes in for four bytes; 0 for 0."""
     return np.uint32(_rotated32(np.uint32(block * _C1), 15) * _C2)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def absorbed32(digest: np.uint32, scrambled: np.uint32) -> np.uint32:
+    """Return the state of MurmurHash3 after four more bytes, given as `scrambled32` of them."""
+    digest = _rotated32(np.uint32(digest ^ scrambled), 13)
+    return np.uint32(digest * np.uint32(5) + np.uint32(0xE6546B64))
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -126,12 +134,11 @@ def murmur3(data: Bytes, start: int, end: int) -> np.uint32:
     digest = np.uint32(0)
     at = start
     while at + 4 <= end:
-        digest = _rotated32(np.uint32(digest ^ _scrambled(_word32(data, at))), 13)
-        digest = np.uint32(digest * np.uint32(5) + np.uint32(0xE6546B64))
+        digest = absorbed32(digest, scrambled32(_word32(data, at)))
         at += 4
     if at < end:
         block = np.uint32(0)
         for byte in range(end - at):
             block = np.uint32(block | (np.uint32(data[at + byte]) << np.uint32(8 * byte)))
-        digest = np.uint32(digest ^ _scrambled(block))
+        digest = np.uint32(digest ^ scrambled32(block))
     return np.uint32(mixed32(np.uint32(digest ^ np.uint32(end - start))))

@@ -17,7 +17,14 @@ import numpy.typing as npt
 from numba import njit
 
 from corpus.text.case_kernels import is_final_sigma
-from corpus.text.hash_kernels import mixed32, mixed64, murmur3, xxh64
+from corpus.text.hash_kernels import (
+    absorbed32,
+    mixed32,
+    mixed64,
+    murmur3,
+    scrambled32,
+    xxh64,
+)
 from corpus.text.unicode_tables import (
     ACTION_MASK,
     ACTION_SHIFT,
@@ -38,6 +45,7 @@ UInt64s = npt.NDArray[np.uint64]
 _SPACE = 0x20
 _KEEP_AND_BREAK = 3
 _WORDS = 1024  # normalised at a time
+_BLOCK_BYTES = 1 << 16  # of 1024 words whose hashes are computed together; longer ones one by one
 # Base of the polynomial over word hashes: odd, so that no word is shifted out of 64 bits
 # (2^64 divided by the golden ratio).
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -199,6 +207,56 @@ def ngram_hashes(
     return bounds, hashes[:used].copy()
 
 
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _hash_ngrams(
+    data: Bytes,
+    starts: Int64s,
+    ends: Int64s,
+    count: int,
+    blocks: UInt32s,
+    scrambled: UInt32s,
+    digests: UInt32s,
+) -> None:
+    """Write the mixed MurmurHash3 of the ranges ``data[starts[i]:ends[i]]``, which overlap.
+
+    Its step on four bytes is done once for each byte that they can begin at, and its end once for
+    all ranges, in loops that are compiled to vector instructions. `data` goes on for 3 bytes and
+    more behind the last range.
+    """
+    if count == 0:
+        return
+    base = starts[0]
+    length = ends[count - 1] - base
+    if length > _BLOCK_BYTES:
+        for index in range(count):
+            digests[index] = mixed32(murmur3(data, starts[index], ends[index]))
+        return
+    own = data[base : base + length + 3]
+    for at in range(length):
+        blocks[at] = np.uint32(
+            np.uint32(own[at])
+            | (np.uint32(own[at + 1]) << np.uint32(8))
+            | (np.uint32(own[at + 2]) << np.uint32(16))
+            | (np.uint32(own[at + 3]) << np.uint32(24))
+        )
+    for at in range(length):
+        scrambled[at] = scrambled32(blocks[at])
+    blocks[length] = np.uint32(0)
+    for index in range(count):
+        size = np.uint64(ends[index] - starts[index])
+        place = np.uint64(starts[index] - base)
+        digest = np.uint32(0)
+        for _ in range(size >> np.uint64(2)):
+            digest = absorbed32(digest, scrambled[place])
+            place = np.uint64(place + np.uint64(4))
+        rest = np.uint32(8) * np.uint32(size & np.uint64(3))
+        mask = np.uint32((np.uint64(1) << np.uint64(rest)) - np.uint64(1))
+        tail = np.uint32(blocks[place] & mask)
+        digests[index] = np.uint32(digest ^ scrambled32(tail)) ^ np.uint32(size)
+    for index in range(count):
+        digests[index] = mixed32(mixed32(digests[index]))
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def minhash_signatures(
     data: Bytes,
@@ -208,14 +266,23 @@ def minhash_signatures(
     size: int,
     factors: UInt32s,
     terms: UInt32s,
-) -> UInt32s:
-    """Return uint32[documents, permutations], the minima of ``factor * hash + term``."""
+) -> tuple[UInt32s, Int64s]:
+    """Return uint32[documents, permutations], the minima of ``factor * hash + term``, and counts.
+
+    The counts are the n-grams of each document, repetitions included.
+    """
     documents = len(offsets) - 1
     permutations = len(factors)
     signatures = np.full((documents, permutations), np.uint32(0xFFFFFFFF), dtype=np.uint32)
+    counts = np.zeros(documents, dtype=np.int64)
     scratch = _scratch(offsets)
     spans = np.empty((_WORDS, 4), dtype=np.int64)
-    starts = np.empty(size, dtype=np.int64)
+    recent = np.empty(size, dtype=np.int64)
+    starts = np.empty(_WORDS, dtype=np.int64)
+    ends = np.empty(_WORDS, dtype=np.int64)
+    digests = np.empty(_WORDS, dtype=np.uint32)
+    blocks = np.empty(_BLOCK_BYTES + 1, dtype=np.uint32)
+    scrambled = np.empty(_BLOCK_BYTES + 1, dtype=np.uint32)
     for row in range(documents):
         minima = signatures[row]
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -223,18 +290,27 @@ def minhash_signatures(
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
+            ready = 0
             for word in range(count):
-                starts[seen % size] = spans[word, 0]
+                recent[seen % size] = spans[word, 0]
                 seen += 1
-                if seen < size:
-                    continue
-                digest = mixed32(murmur3(scratch, starts[seen % size], spans[word, 1]))
-                for index in range(permutations):
-                    value = np.uint32(factors[index] * digest + terms[index])
-                    minima[index] = min(minima[index], value)
+                if seen >= size:
+                    starts[ready] = recent[seen % size]
+                    ends[ready] = spans[word, 1]
+                    ready += 1
+            _hash_ngrams(scratch, starts, ends, ready, blocks, scrambled, digests)
+            # One permutation over all hashes, and not the other way round: the minimum stays in a
+            # register, and the loop is compiled to vector instructions.
+            for index in range(permutations):
+                factor, term, least = factors[index], terms[index], minima[index]
+                for place in range(ready):
+                    value = np.uint32(np.uint32(factor * digests[place]) + term)
+                    least = min(least, value)
+                minima[index] = least
+            counts[row] += ready
             if count > 0:
                 fill = spans[count - 1, 1] + 1
-    return signatures
+    return signatures, counts
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

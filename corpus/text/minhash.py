@@ -18,7 +18,6 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datasketch import MinHash
 from numba import njit
 
 from corpus.text import kernels
@@ -29,6 +28,7 @@ from corpus.text.unicode_tables import word_tables
 SIGNATURE_VERSION = "datasketch-affine32-murmur3-1"
 BAND_KEY_VERSION = "fmix64-chain-1"
 
+Int64s = npt.NDArray[np.int64]
 UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
 
@@ -53,20 +53,43 @@ def signatures(
         TypeError: As in `corpus.text.ngrams.text_buffers`.
         ValueError: Likewise, or a setting is out of its range.
     """
+    return counted_signatures(
+        texts, permutations=permutations, shingle=shingle, words=words, seed=seed
+    )[0]
+
+
+def counted_signatures(
+    texts: pa.Array, *, permutations: int, shingle: int, words: str, seed: int
+) -> tuple[UInt32s, Int64s]:
+    """Return the MinHash signature of each text as `signatures` does, and its size.
+
+    Returns:
+        uint32[n, permutations], and int64[n], the number of shingles with their repetitions.
+    """
     check_size(shingle)
     data, offsets = text_buffers(texts)
     tables = word_tables(words)
-    factors, terms = MinHash(num_perm=permutations, seed=seed, scheme="affine32").permutations
+    factors, terms = _permutations(permutations, seed)
     found = kernels.minhash_signatures(
         data,
         offsets,
         tables.entries,
         tables.expansions,
         shingle,
-        np.ascontiguousarray(factors),
-        np.ascontiguousarray(terms),
+        factors,
+        terms,
     )
-    return cast(UInt32s, found)
+    return cast(tuple[UInt32s, Int64s], found)
+
+
+def _permutations(count: int, seed: int) -> tuple[UInt32s, UInt32s]:
+    """Return the factors and terms of datasketch's `affine32`, without the import of it and SciPy.
+
+    It takes some 40 MB in every worker. NumPy keeps the stream of `RandomState` as it is for ever.
+    """
+    draw = np.random.RandomState(seed)
+    factors = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
 def band_keys(signatures: UInt32s, *, bands: int, rows: int) -> UInt64s:

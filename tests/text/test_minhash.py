@@ -107,6 +107,23 @@ def test_signatures_of_texts_over_many_blocks_of_words_are_those_of_datasketch()
     np.testing.assert_array_equal(found, [oracle(text, **chosen) for text in texts])
 
 
+def test_signatures_of_words_beyond_any_measure_are_those_of_datasketch() -> None:
+    """Hashes are computed together for 64 KiB of words, and one by one where words are longer."""
+    long = ["x" * 70_000, "yz" * 33_000, "ä" * 40_000]
+    texts = [" ".join([*WORDS, *long, *WORDS]), " ".join(long), f"a b {long[0]} c d"]
+    chosen = {"permutations": 16, "shingle": 3, "words": "whitespace", "seed": 1}
+    found = minhash.signatures(pa.array(texts), **chosen)
+    np.testing.assert_array_equal(found, [oracle(text, **chosen) for text in texts])
+
+
+def test_counts_are_those_of_all_shingles() -> None:
+    texts = pa.array(["a b c a b c a", "a b", "", "a b c " * 1000])
+    chosen = {"permutations": 4, "shingle": 3, "words": "word", "seed": 1}
+    found, counts = minhash.counted_signatures(texts, **chosen)
+    assert counts.tolist() == [5, 0, 0, 2998]
+    np.testing.assert_array_equal(found, minhash.signatures(texts, **chosen))
+
+
 def test_signatures_of_a_slice_are_a_slice_of_the_signatures() -> None:
     texts = pa.array(generated(2, 30))
     chosen = {"permutations": 32, "shingle": 2, "words": "word", "seed": 1}

@@ -1,0 +1,14 @@
+"""The steps of the stage `dedup`: one module a step, with the files that pass between them.
+
+1. `signatures`: per part, the exact key and the band keys of each document; kept and used again.
+2. `copies`: per range of exact keys, the documents with the text of a better one.
+3. `edges`: per range of band keys, edges between the documents that share a band.
+4. `components`: in one process, which documents are connected, and which bucket each comes to.
+5. `shingles`: per part, the shingles of the connected documents, by bucket.
+6. `visit`: per bucket, the documents to drop, best first, by their true Jaccard index.
+7. `drops`: in one process, the list of each part's drops.
+
+`exchange` is the format of the files that many tasks write and many read; `kernels` the compiled
+loops. Documents have numbers: those of a part that reached the stage, in its order, follow those of
+the part before (`signatures.Signed`). Numbers serve within a build; no outcome depends on them.
+"""

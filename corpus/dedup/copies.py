@@ -1,0 +1,104 @@
+"""Exact copies: the documents with the text of another one, found by a 128-bit hash of it.
+
+In: the exact keys of all parts, one range of keys a task. Out: `copies`, each document of a text
+that several have except the best of them, with that best one; `dropped` says whether the scope lets
+it be dropped for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.dedup import exchange
+from corpus.dedup.order import Scope, visiting_order
+from corpus.dedup.signatures import read_signed
+from corpus.manifest import Shard
+from corpus.parts import write_table
+
+SCHEMA = pa.schema(
+    {
+        "document": pa.int64(),
+        "keeper": pa.int64(),
+        "keeper_id": pa.string(),
+        "keeper_source": pa.int16(),
+        "dropped": pa.bool_(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class CopiesTask:
+    """One range of exact keys: those that begin with the `bits` of `partition`."""
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    signatures: str
+    partition: int
+    bits: int
+    scope: Scope
+    folder: str = ""
+
+
+def find_copies(task: CopiesTask) -> Shard:
+    """Write the copies of one range of keys."""
+    signed = read_signed(task.signatures)
+    number = {name: index for index, name in enumerate(task.scope.sources)}
+    tables = []
+    paths = signed.paths("texts")
+    for part, table in exchange.read_hashes(paths, "high", task.partition, task.bits):
+        document = signed.bases[part] + table["position"].to_numpy().astype(np.int64)
+        source = np.full(len(document), number[signed.manifest.shards[part].source], np.int64)
+        tables.append(
+            table.drop_columns(["position"])
+            .append_column("document", pa.array(document))
+            .append_column("source", pa.array(source))
+        )
+    table = _copied(pa.concat_tables(tables), task.scope) if tables else None
+    found = _copies(table, task.scope) if table is not None else SCHEMA.empty_table()
+    output = write_table(task.folder, f"{task.source}/{task.name}.parquet", found, "copies")
+    dropped = int(found["dropped"].to_numpy().sum())
+    return Shard(
+        task.name, task.source, task.key, (output,), measures={"exact_duplicates": dropped}
+    )
+
+
+def _copied(table: pa.Table, scope: Scope) -> pa.Table:
+    """Return the rows whose text, and group of the scope, is that of another one."""
+    columns = [table["low"].to_numpy(), table["high"].to_numpy()]
+    columns.append(scope.group(table["source"].to_numpy()))
+    order = np.lexsort(columns)
+    same = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
+    for column in columns:
+        same &= column[order[1:]] == column[order[:-1]]
+    run = np.concatenate([np.zeros(min(len(order), 1), np.int64), np.cumsum(~same)])
+    several = np.bincount(run)[run] > 1 if len(run) else np.zeros(0, np.bool_)
+    chosen = table.take(pa.array(order[several]))
+    return chosen.append_column("run", pa.array(run[several]))
+
+
+def _copies(table: pa.Table, scope: Scope) -> pa.Table:
+    """Return all documents but the best of each run, with that one."""
+    source = table["source"].to_numpy()
+    run = table["run"].to_numpy()
+    equal = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
+    order = visiting_order(run, scope.priority(source), equal)
+    run = run[order]
+    starts = np.ones(len(run), dtype=np.bool_)
+    starts[1:] = run[1:] != run[:-1]
+    first = order[np.maximum.accumulate(np.where(starts, np.arange(len(run)), 0))]
+    own, best = order[~starts], first[~starts]
+    document = table["document"].to_numpy()
+    return pa.table(
+        {
+            "document": document[own],
+            "keeper": document[best],
+            "keeper_id": table["id"].take(pa.array(best)),
+            "keeper_source": source[best],
+            "dropped": scope.drops(source[own]) & scope.keeps(source[best]),
+        }
+    ).cast(SCHEMA)
