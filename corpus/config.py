@@ -213,8 +213,8 @@ class Prefilter(Settings):
 
     quality: bool = False
     """Whether pages that would lose the draw are spared; `filter.classifier` is then a folder."""
-    margin: Share = 0.4
-    """How much higher than its cheap score a page's own may be for it to be spared all the same."""
+    margin: Annotated[float, Field(ge=1)] = 10.0
+    """How many times the odds of a page's cheap score its own may have, and it is spared still."""
     alpha: Annotated[float, Field(gt=0)] | None = None
     """Pareto exponent of the look; `filter.alpha` by default, which may then not be lowered."""
     audit: Annotated[float, Field(gt=0, le=1)] = 0.02

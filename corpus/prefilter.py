@@ -7,8 +7,8 @@ a classifier at hand, quality are looked at on the visible text first. A page is
 * under a blocked address, as `filter` will find as well;
 * in another language than those that are kept, by three quarters of what it shows;
 * shorter than the shortest document that the rules keep: the main text is a part of what it shows;
-* of so low a score that, were it higher by a margin, its Pareto draw would still be lost. The draw
-  is the one that `filter` makes.
+* of so low a score that, were its odds better by a factor, the margin, its Pareto draw would still
+  be lost. The draw is the one that `filter` makes.
 
 A fixed share of the spared pages is extracted all the same, and the scores of all that are
 extracted are written down, so that `filter` can say what the look has cost
@@ -36,8 +36,8 @@ VERSION = 1  # of what is spared; raise it when the same page is judged otherwis
 BATCH_PAGES, BATCH_BYTES = 64, 16 << 20  # pages that wait for their batch to be judged
 # Navigation, labels and link lists are short lines; what an extractor keeps is mostly long ones. On
 # 5,390 pages scores of these lines stood nearer to those of trafilatura's text than scores of all
-# lines or of resiliparse's main content did.
-LINE_WORDS = 12
+# lines or of resiliparse's main content did. The better of two lengths counts.
+LINE_WORDS = (12, 20)
 OTHER_LANGUAGE = 0.75  # share of the visible text in a language that is not kept
 LANGUAGE_BYTES = 4096  # as for a document
 LOOKS = pa.schema(
@@ -63,7 +63,7 @@ class Look:
         classifier: Folder of a regression, or file of a fastText model, or "" without one.
         label: The fastText model's label, or "".
         alpha: The Pareto exponent of the draw.
-        margin: How much higher the document's score may be than that of the long lines.
+        margin: How many times the odds of the long lines' score the document's own may have.
         audit: Share of the spared pages that are extracted all the same.
         seed: Of the draws.
     """
@@ -214,17 +214,18 @@ class _Judge:
         from corpus.text import language, quality, url_lists
 
         rules = self._rules
-        lines = [_long_lines(text) for text in texts]
+        lines = [_counted_lines(text) for text in texts]
         reasons: list[tuple[DropReason | None, str]] = [(None, "")] * len(pages)
         scores = np.full(len(pages), np.nan)
         if self._scores is not None:
-            scores = self._scores(_column([long for long, _ in lines]))
+            scores = np.maximum.reduce([self._scores(_long(lines, n)) for n in LINE_WORDS])
             draws = quality.draws(ids, seed=rules.seed)
             lost = draws >= pass_probability(scores, alpha=rules.alpha, margin=rules.margin)
             for row in np.flatnonzero(lost).tolist():
                 words = f"score {scores[row]:.4f} and a margin lose to draw {draws[row]:.4f}"
                 reasons[row] = (DropReason.QUALITY, words)
-        for row, (_, count) in enumerate(lines):
+        for row, counted in enumerate(lines):
+            count = sum(words for _, words in counted)
             if count < rules.minimum_words:
                 reasons[row] = (DropReason.GOPHER_QUALITY, f"{count} words in all")
         if rules.languages:
@@ -242,11 +243,14 @@ class _Judge:
         return [(reason, words, float(score)) for (reason, words), score in pairs]
 
 
-def _long_lines(text: str) -> tuple[str, int]:
-    """Return the lines of a page that may be prose, and the number of all its words."""
-    counted = [(line, len(line.split())) for line in text.split("\n")]
-    long = "\n".join(line for line, words in counted if words >= LINE_WORDS)
-    return long, sum(words for _, words in counted)
+def _counted_lines(text: str) -> list[tuple[str, int]]:
+    """Return the lines of a page, each with its number of words."""
+    return [(line, len(line.split())) for line in text.split("\n")]
+
+
+def _long(pages: list[list[tuple[str, int]]], least: int) -> pa.Array:
+    """Return of each page the lines with so many words or more."""
+    return _column(["\n".join(line for line, n in lines if n >= least) for lines in pages])
 
 
 def _column(texts: list[str]) -> pa.Array:
@@ -259,8 +263,9 @@ def pass_probability(scores: Floats, *, alpha: float, margin: float) -> Floats:
     Args:
         scores: (n,) scores of the pages' long lines.
         alpha: The look's Pareto exponent.
-        margin: The look's margin.
+        margin: The factor, 1 or more, by which the odds of a score, s / (1 - s), are raised.
     """
     from corpus.text import quality
 
-    return quality.keep_probability(np.minimum(scores + margin, 1.0), alpha=alpha)
+    raised = margin * scores / (1.0 - scores + margin * scores)
+    return quality.keep_probability(raised, alpha=alpha)

@@ -102,7 +102,7 @@ def full(folder: Path, output: Path) -> Build:
 
 @pytest.fixture(scope="module")
 def spared(folder: Path, output: Path) -> Build:
-    look = {"quality": True, "margin": 0.2, "audit": 0.1}
+    look = {"quality": True, "margin": 3, "audit": 0.1}
     return run(recipe(folder, look, urls=f"{folder}/blocked", **RULES), output, "filter")
 
 
@@ -158,7 +158,7 @@ def test_share_of_the_spared_pages_is_audited_and_the_cost_is_told(spared: Build
 
 
 def test_audit_of_all_extracts_everything(folder: Path, output: Path, full: Build) -> None:
-    look = {"quality": True, "margin": 0.2, "audit": 1.0}
+    look = {"quality": True, "margin": 3, "audit": 1.0}
     build = run(recipe(folder, look, urls=f"{folder}/blocked", **RULES), output, "filter")
     assert rows(build.stage("extract"), "documents") == rows(full.stage("extract"), "documents")
     assert len(rows(build.stage("extract"), "looks")) == PAGES
@@ -177,9 +177,9 @@ def test_lower_look_alpha_leaves_room_to_change_alpha(folder: Path, tmp_path: Pa
 
 
 def test_another_margin_extracts_again(folder: Path, tmp_path: Path) -> None:
-    run(recipe(folder, {"quality": True, "margin": 0.2}), tmp_path, "extract")
+    run(recipe(folder, {"quality": True, "margin": 3}), tmp_path, "extract")
     progress = Recording()
-    run(recipe(folder, {"quality": True, "margin": 0.3}), tmp_path, "extract", progress=progress)
+    run(recipe(folder, {"quality": True, "margin": 4}), tmp_path, "extract", progress=progress)
     assert progress.made["extract"] == 1
 
 
@@ -206,7 +206,7 @@ def problems(sources: dict[str, Any], extract: dict[str, Any], rules: Any) -> st
             "comes too late",
         ),
         ({"quality": True}, {"classifier": "m", "alpha": "fit"}, "nothing to be fitted to"),
-        ({"margin": 2}, {"classifier": "m"}, "less than or equal to 1"),
+        ({"margin": 0.5}, {"classifier": "m"}, "greater than or equal to 1"),
     ],
 )
 def test_look_that_makes_no_sense_is_refused(
@@ -254,7 +254,7 @@ def looked(items: list[Page | Drop], **changes: Any) -> tuple[list[Page | Drop],
         "classifier": "",
         "label": "",
         "alpha": 0.0,
-        "margin": 0.0,
+        "margin": 1.0,
         "audit": 1e-12,
         "seed": 1,
         **changes,
@@ -297,13 +297,24 @@ def test_mixed_page_is_not_spared_for_its_language() -> None:
     assert isinstance(found[0], Page)
 
 
+def test_margin_multiplies_the_odds() -> None:
+    scores = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
+    odds = 10 * scores[:-1] / (1 - scores[:-1])
+    raised = np.append(odds / (1 + odds), 1.0)
+    found = prefilter.pass_probability(scores, alpha=9, margin=10)
+    assert found == pytest.approx((2 - raised) ** -9)
+    assert prefilter.pass_probability(scores, alpha=9, margin=1) == pytest.approx(
+        quality.keep_probability(scores, alpha=9)
+    )
+
+
 # --- the estimate
 
 
 def test_estimate_of_the_loss_has_no_bias() -> None:
     """Over 3,000 repetitions the mean of the estimates is the true loss, and the error is right."""
     generator = np.random.default_rng(5)
-    number, alpha, margin, audit = 400, 4.0, 0.1, 0.2
+    number, alpha, margin, audit = 400, 4.0, 1.5, 0.2
     scores = generator.random(number)
     cheap = np.clip(scores + generator.normal(0, 0.3, number), 0, 1)
     by_rule = generator.random(number) < 0.1
@@ -338,6 +349,6 @@ def test_estimate_of_the_loss_has_no_bias() -> None:
 def test_alpha_is_not_calibrated_by_the_scores_that_the_look_left(
     folder: Path, spared: Build
 ) -> None:
-    given = recipe(folder, {"quality": True, "margin": 0.2, "audit": 0.1}, **RULES)
+    given = recipe(folder, {"quality": True, "margin": 3, "audit": 0.1}, **RULES)
     with pytest.raises(InputError, match="spared are not known"):
         calibration.calibrate(given, spared)
