@@ -200,13 +200,23 @@ class Crawl(Settings):
     """How politely and how stubbornly files are fetched."""
 
     requests_per_second: Annotated[float, Field(gt=0)] = 2.0
-    """Most requests a second, for all workers of this machine together."""
+    """Most requests a second, for all workers of the build together, on all machines."""
     user_agent: str = "corpusmill (corpus toolkit; set crawl.user_agent to say who you are)"
     """Who asks, for the server's log."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without a byte before a connection counts as stalled."""
     attempts: Annotated[int, Field(ge=1)] = 12
-    """Tries of a file before it is given up."""
+    """Tries of a file in a row that may bring nothing before it is given up."""
+    patience: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that a server is tried for which has not answered at all since the run began."""
+    backoff: Annotated[float, Field(gt=0)] = 1.0
+    """Seconds: the n-th try in a row is made after a random pause of up to 2^n times as many."""
+    cooldown: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that nothing is asked for after a 403 (too many requests); doubled if one follows."""
+    cooldowns: Annotated[int, Field(ge=0)] = 5
+    """403 answers in a row that are waited out; one more ends the run."""
+    longest_pause: Annotated[float, Field(gt=0)] = 900.0
+    """Seconds that any pause lasts at most, a server's `Retry-After` too."""
 
 
 class Prefilter(Settings):
@@ -238,6 +248,8 @@ class Extract(Settings):
     """Pages after which that process is replaced, because lxml's memory grows."""
     max_page_bytes: Annotated[int, Field(ge=1000)] = 10 * 2**20
     """Larger pages are dropped."""
+    verify_digests: bool = False
+    """Whether a page whose record has another digest than it says is dropped as damaged."""
     max_document_bytes: Annotated[int, Field(ge=1000)] = 2**29
     """Larger ready-made documents (a line of JSONL, a dump's page, a book) are dropped."""
     max_failures: Share = 0.5

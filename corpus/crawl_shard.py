@@ -11,11 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from corpus import storage
-from corpus.config import Crawl, Stdlib
+from corpus.config import Stdlib
+from corpus.errors import InputError
 from corpus.manifest import Counts, Output, Shard, fingerprint
 from corpus.stage_folder import describe_output
+
+if TYPE_CHECKING:
+    from corpus.fetching.session import Session
 
 OFFSETS = "offsets"  # role of the table that says where in its archive each page of a file was
 
@@ -33,13 +38,14 @@ class CrawlTask:
         pieces: Fetch only the records at these places: offset and length of each, as int64.
         missing: Addresses to account for that the index does not have; nothing is fetched.
         make: A miniature source to make instead, with its seed.
+        listing: Of a list that is fetched: what in it has to be right, or it is not kept.
     """
 
     name: str
     source: str
     key: str
     weight: int
-    settings: Crawl
+    session: Session
     path: str = ""
     role: str = "input"
     fetched: bool = False
@@ -49,6 +55,7 @@ class CrawlTask:
     missing: tuple[str, ...] = ()
     make: Stdlib | None = None
     seed: int = 0
+    listing: Literal["", "paths", "blocks"] = ""
     folder: str = ""
 
     @property
@@ -86,12 +93,13 @@ def crawl_shard(task: CrawlTask) -> Shard:
 @contextmanager
 def _landing(task: CrawlTask, path: str) -> Iterator[Path]:
     """Yield the local path that a file is fetched to, and bring it to the stage's folder."""
-    from corpus.fetching.session import scratch_folder
+    from corpus.fetching.keeper import scratch_folder
 
     target = storage.join(task.folder, path)
     # A store cannot hold a partial file to go on with: that lies on this machine until it is whole.
     remote = storage.is_remote(target)
-    local = scratch_folder(task.folder) / path if remote else Path(target)
+    local = scratch_folder(task.output) / storage.name(task.folder) / path
+    local = local if remote else Path(target)
     local.parent.mkdir(parents=True, exist_ok=True)
     yield local
     if remote:
@@ -100,23 +108,60 @@ def _landing(task: CrawlTask, path: str) -> Iterator[Path]:
 
 
 def _fetch(task: CrawlTask) -> Output:
-    from corpus.fetching import fetch
-    from corpus.fetching.session import make_session
-
-    session = make_session(task.settings, task.output)
     path = f"{task.source}/{task.name}-{storage.name(task.path)}"
     with _landing(task, path) as local:
-        fetch.fetch(
-            task.path,
-            str(local),
-            limit_bytes=task.limit_bytes,
-            limit_records=task.limit_records,
-            politeness=session.politeness,
-            user_agent=session.user_agent,
-            timeout=session.timeout,
-            attempts=session.attempts,
-        )
+        if task.listing:
+            _fetch_list(task, local)
+        else:
+            _fetch_to(task, local)
     return describe_output(task.folder, path, task.role)
+
+
+def _fetch_to(task: CrawlTask, local: Path) -> str:
+    """Fetch a file and return its SHA-256."""
+    from corpus.fetching import fetch
+
+    session = task.session
+    fetched = fetch.fetch(
+        task.path,
+        str(local),
+        limit_bytes=task.limit_bytes,
+        limit_records=task.limit_records,
+        politeness=session.politeness,
+        user_agent=session.user_agent,
+        timeout=session.timeout,
+        attempts=session.attempts,
+    )
+    return fetched.sha256
+
+
+def _fetch_list(task: CrawlTask, local: Path) -> None:
+    """Fetch a list and look through it: what is kept is not fetched again, so it has to be right.
+
+    Raises:
+        InputError: It is no such list; nothing is kept.
+    """
+    from corpus.fetching.ranges import damaged_on_the_way
+    from corpus.sources import commoncrawl, index_lines
+
+    copies = {_fetch_to(task, local)}
+    # The list of blocks has no checksum: over plain http it comes until two copies agree.
+    if task.listing == "blocks" and task.path.startswith("http://"):
+        again = local.with_name(f"{local.name}.again")
+        while (digest := _fetch_to(task, again)) not in copies:
+            copies.add(digest)
+            if len(copies) > task.session.attempts:
+                raise damaged_on_the_way(task.path, len(copies))
+        again.replace(local)
+    try:
+        if task.listing == "paths":
+            commoncrawl.parse_list(local.read_bytes(), where=task.path)
+        else:
+            with local.open("rb") as lines:
+                index_lines.check(lines, where=task.path)
+    except InputError:
+        local.unlink()
+        raise
 
 
 def _fetch_pages(task: CrawlTask) -> tuple[Output, Output]:
@@ -126,14 +171,12 @@ def _fetch_pages(task: CrawlTask) -> tuple[Output, Output]:
     import pyarrow.parquet as pq
 
     from corpus.fetching.pieces import fetch_pieces
-    from corpus.fetching.session import make_session
 
-    session = make_session(task.settings, task.output)
     pieces = np.frombuffer(task.pieces, dtype=np.int64).reshape(-1, 2)
     path = f"{task.source}/{task.name}-{storage.name(task.path)}"
     with _landing(task, path) as local:
         listed = [(int(offset), int(length)) for offset, length in pieces]
-        fetch_pieces(task.path, str(local), listed, session=session)
+        fetch_pieces(task.path, str(local), listed, session=task.session)
     ends = list(accumulate(length for _, length in listed))
     starts = [end - length for end, (_, length) in zip(ends, listed, strict=True)]
     table = pa.table({"start": starts, "offset": pieces[:, 0], "length": pieces[:, 1]})

@@ -1,7 +1,9 @@
 """Where tasks run: in this process, in a pool of processes, or on Ray.
 
-An engine has one method, `map`: a module-level function over small tasks (paths and settings, never
-documents), with the results in the order of the tasks. This is the only module that knows Ray.
+An engine has one method that does work, `map`: a module-level function over small tasks (paths and
+settings, never documents), with the results in the order of the tasks. Where the tasks run on
+several machines, `host` keeps an object that all of them call. This is the only module that knows
+Ray.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from corpus.errors import CorpusError, RecipeError, StageError
@@ -39,9 +42,55 @@ class Engine(Protocol):
         """
         ...
 
+    def host(self, name: str, service: object) -> Hosted | None:
+        """Keep an object on the machine that leads the run, for the tasks of all machines to call.
+
+        Args:
+            name: Of the object, for this run.
+            service: A few numbers and paths, with methods that are quick; it pickles, and begins
+                again from what was given here if it is lost.
+
+        Returns:
+            What the tasks call, or None when all run on this machine and can share its files.
+        """
+        ...
+
     def close(self) -> None:
         """Give back processes; the engine may be used again afterwards."""
         ...
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """An object on the machine that leads the run, by name. Plain data: it travels with tasks."""
+
+    name: str
+
+    @property
+    def there(self) -> bool:
+        """Whether it can be called from this process: Ray starts with the first task."""
+        import ray
+
+        return bool(ray.is_initialized())
+
+    def call(self, method: str, *arguments: object, **named: object) -> Any:
+        """Return what a method of the object returns.
+
+        Raises:
+            CorpusError: What the method raised, or `StageError` when the object is lost for good.
+        """
+        import ray
+
+        try:
+            # A future, since Ray counts the CPU of a task as free while it waits for `ray.get`.
+            reply = ray.get_actor(self.name).answer.remote(method, arguments, named)
+            return _returned(reply.future().result())
+        except (ray.exceptions.RayError, ValueError) as error:  # ValueError: no such name any more
+            raise StageError(
+                f"what all workers share ({self.name}) is lost",
+                why=str(error).strip().splitlines()[0],
+                fix="Run the same command again: finished shards are kept",
+            ) from error
 
 
 class LocalEngine:
@@ -95,6 +144,9 @@ class LocalEngine:
             self._abandon()
             raise
 
+    def host(self, name: str, service: object) -> None:
+        """See `Engine.host`: there is only this machine."""
+
     def _abandon(self) -> None:
         """End the processes at once, whatever they are doing."""
         if self._pool is not None:
@@ -123,6 +175,8 @@ class RayEngine:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._ray: Any = None
+        self._services: dict[str, object] = {}
+        self._actors: list[Any] = []  # an actor lives as long as somebody holds it
 
     def _start(self) -> Any:
         if self._ray is not None:
@@ -157,7 +211,28 @@ class RayEngine:
                 fix="Check RAY_ADDRESS, or run with --engine local",
             ) from error
         self._ray = ray
+        for name in list(self._services):
+            self._place(name)
         return ray
+
+    def host(self, name: str, service: object) -> Hosted | None:
+        """See `Engine.host`: a cluster may grow, so even one of a single node counts as several."""
+        if not os.environ.get("RAY_ADDRESS"):
+            return None
+        self._services[name] = service
+        if self._ray is not None:
+            self._place(name)
+        return Hosted(name)
+
+    def _place(self, name: str) -> None:
+        """Start an actor with a service on this node, under a name that is known to this job."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        ray = self._ray
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        options = {"num_cpus": 0, "max_restarts": RETRIES, "max_task_retries": RETRIES}
+        actor = ray.remote(_Service).options(name=name, scheduling_strategy=here, **options)
+        self._actors.append(actor.remote(self._services.pop(name)))
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         """See `Engine.map`."""
@@ -203,6 +278,7 @@ class RayEngine:
         if self._ray is not None:
             self._ray.shutdown()
             self._ray = None
+            self._actors.clear()
 
 
 def _check_answers(address: str) -> None:
@@ -230,6 +306,16 @@ class _InOrder(Generic[R]):
         while self._next in self._waiting:
             yield self._waiting.pop(self._next)
             self._next += 1
+
+
+class _Service:
+    """What an actor is made of: an object, and what its methods return or raise."""
+
+    def __init__(self, service: object) -> None:
+        self._service = service
+
+    def answer(self, method: str, arguments: Sequence[object], named: dict[str, object]) -> Any:
+        return _guarded(lambda call: call(*arguments, **named), getattr(self._service, method))
 
 
 class _Raised:

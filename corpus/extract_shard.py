@@ -106,15 +106,27 @@ def _documents(task: ExtractTask, looks: Looks) -> Iterator[Document | Drop]:
 
 
 def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
-    limit = task.settings.max_page_bytes
+    limit, verify = task.settings.max_page_bytes, task.settings.verify_digests
     if task.reader == "webtext":
         from corpus.sources import webtext
 
         linked = webtext.LinkedUrls(_linked_urls(task.links))
-        return webtext.read(task.path, name=task.file_name, linked=linked, max_page_bytes=limit)
+        return webtext.read(
+            task.path,
+            name=task.file_name,
+            linked=linked,
+            max_page_bytes=limit,
+            verify_digests=verify,
+        )
     from corpus.sources import warc
 
-    return warc.read(task.path, name=task.file_name, max_page_bytes=limit, offsets=task.offsets)
+    return warc.read(
+        task.path,
+        name=task.file_name,
+        max_page_bytes=limit,
+        offsets=task.offsets,
+        verify_digests=verify,
+    )
 
 
 def _linked_urls(path: str) -> pa.ChunkedArray:

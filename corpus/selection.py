@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
-from corpus.config import CommonCrawl, Crawl, Pages
+from corpus.config import CommonCrawl, Pages
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.sources import commoncrawl, index_lines, index_table
 from corpus.sources.crawl_index import PLACES, Selection, places, surt_keys
 from corpus.sources.urls import host_of, in_domains
 from corpus.stage_folder import describe_output
+
+if TYPE_CHECKING:
+    from corpus.fetching.session import Session
 
 STEP = "index"
 VERSION = 1  # of the table of places; raise it when the same index gives other rows
@@ -40,7 +44,7 @@ class IndexTask:
         blocks: Of a CDXJ file, the blocks that can hold wanted lines; none for a Parquet file.
         selection: Which pages.
         limit: Most pages.
-        settings: How to ask.
+        session: How to ask.
     """
 
     name: str
@@ -52,7 +56,7 @@ class IndexTask:
     selection: Selection
     seed: int
     limit: int | None
-    settings: Crawl
+    session: Session
     folder: str = ""
 
 
@@ -75,7 +79,12 @@ def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
 
 
 def table_tasks(
-    name: str, kind: CommonCrawl, files: Sequence[str], selection: Selection, seed: int, how: Crawl
+    name: str,
+    kind: CommonCrawl,
+    files: Sequence[str],
+    selection: Selection,
+    seed: int,
+    how: Session,
 ) -> list[IndexTask]:
     """Return a task for each file of the columnar index of a snapshot.
 
@@ -105,7 +114,7 @@ def line_tasks(
     cluster: str,
     selection: Selection,
     seed: int,
-    how: Crawl,
+    how: Session,
 ) -> list[IndexTask]:
     """Return a task for each file of the CDXJ index of a snapshot that can hold wanted lines.
 
@@ -141,7 +150,7 @@ def _tasks(
     found: Sequence[tuple[str, tuple[tuple[int, int], ...]]],
     selection: Selection,
     seed: int,
-    how: Crawl,
+    how: Session,
 ) -> Iterator[IndexTask]:
     assert kind.pages is not None  # the caller has looked
     archives = None if selection.archives is None else sorted(selection.archives)
@@ -158,11 +167,9 @@ def _tasks(
 def index_shard(task: IndexTask) -> Shard:
     """Look in one file of an index, and write down the places of the wanted pages."""
     from corpus.fetching.ranges import Changed, RangeReader
-    from corpus.fetching.session import make_session
 
-    session = make_session(task.settings, task.folder.rpartition("/")[0])
-    for _ in range(task.settings.attempts):
-        reader = RangeReader(task.path, session)
+    for _ in range(task.session.attempts):
+        reader = RangeReader(task.path, task.session)
         try:
             if task.blocks:
                 table = _lines(task, reader)

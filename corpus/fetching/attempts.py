@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from corpus.errors import FetchError
+from corpus.fetching.keeper import Keeper
 from corpus.fetching.politeness import Politeness
-from corpus.fetching.tally import Tally
 from corpus.fetching.transport import Fault, is_remote
 
-_COUNTED = 1 << 20  # bytes that are counted at a time
+_UNANSWERED = ("connection", "reset", "stall")  # faults that may come before the first byte
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Attempts:
         requests: Requests made, failed ones counted.
         faults: How often what went wrong, by kind.
         failures: Requests in a row that have failed.
+        heard: Whether the server is known to have answered in this run.
+        since: When the first request to a server that is not was sent; seconds of no clock.
     """
 
     url: str
@@ -39,6 +41,8 @@ class Attempts:
     requests: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     failures: int = 0
+    heard: bool = False
+    since: float | None = None
 
     @property
     def remote(self) -> bool:
@@ -46,9 +50,9 @@ class Attempts:
         return is_remote(self.url)
 
     @property
-    def tally(self) -> Tally:
-        """What all downloads of the machine have come to."""
-        return Tally(self.politeness.folder)
+    def keeper(self) -> Keeper:
+        """What all downloads of the run share."""
+        return self.politeness.keeper
 
     def begin(self) -> None:
         """Wait for the turn of the next request, and count it.
@@ -58,26 +62,33 @@ class Attempts:
         """
         if self.remote:
             self.politeness.wait(self.url)
+            self.since = self.since or time.monotonic()
         self.requests += 1
-        self.tally.add(requests=1)
+        self.keeper.add(requests=1)
 
     def counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Pass blocks on and count their bytes."""
-        count = 0
+        count, told = 0, time.monotonic()
         try:
             for block in blocks:
                 count += len(block)
-                if count >= _COUNTED:
-                    self.tally.add(count=count)
-                    count = 0
+                if time.monotonic() - told >= self.keeper.every:
+                    self.keeper.add(count=count)
+                    count, told = 0, time.monotonic()
                 yield block
         finally:
-            self.tally.add(count=count)
+            self.keeper.add(count=count)
 
     def answered(self) -> None:
         """Tell everybody of a plain answer, even one that is not what was hoped for."""
         if self.remote:
+            self._hear()
             self.politeness.succeeded()
+
+    def _hear(self) -> None:
+        if not self.heard:
+            self.politeness.hear(self.url)
+            self.heard = True
 
     def succeeded(self) -> None:
         """The request brought what it was made for."""
@@ -86,7 +97,7 @@ class Attempts:
     def note(self, kind: str) -> None:
         """Count something that went wrong without a request having failed."""
         self.faults[kind] += 1
-        self.tally.add(fault=kind)
+        self.keeper.add(fault=kind)
 
     def failed(self, fault: Fault, *, advanced: bool, fix: str) -> None:
         """Count a fault, tell everybody what it means for them, then wait as long as it asks for.
@@ -99,17 +110,9 @@ class Attempts:
         Raises:
             FetchError: It was.
         """
-        politeness = self.politeness
         self.note(fault.kind)
         self.failures = 1 + (0 if advanced else self.failures)
-        going_on = True
-        if self.remote:
-            if fault.kind == "forbidden":
-                going_on = politeness.refused()
-            elif fault.kind in ("throttled", "error_page"):
-                politeness.throttled(fault.retry_after)
-            else:
-                politeness.unanswered()
+        going_on = self._tell(fault) if self.remote else True
         if not going_on or self.failures >= self.most:
             raise FetchError(
                 f"given up after {self.failures} failed requests in a row",
@@ -117,6 +120,43 @@ class Attempts:
                 why=f"The last one: {fault}",
                 fix=f"{fix} If the server refuses or throttles, lower requests_per_second first.",
             ) from fault
-        longest = politeness.longest_pause
-        pause = random.uniform(0.0, min(longest, politeness.backoff * 2.0**self.failures))
+        longest = self.politeness.limits.longest_pause
+        pause = random.uniform(0.0, min(longest, self.politeness.backoff * 2.0**self.failures))
+        if self.remote:
+            pause = self._bounded(pause, fault)
         time.sleep(max(pause, min(fault.retry_after or 0.0, longest)))
+
+    def _tell(self, fault: Fault) -> bool:
+        """Tell everybody what a fault means for them; return whether the run goes on."""
+        if fault.kind not in _UNANSWERED:
+            self._hear()
+        if fault.kind == "forbidden":
+            return self.politeness.refused(fault.retry_after)
+        if fault.kind in ("throttled", "error_page"):
+            self.politeness.throttled(fault.retry_after)
+        else:
+            self.politeness.unanswered()
+        return True
+
+    def _bounded(self, pause: float, fault: Fault) -> float:
+        """Return a pause that ends with the patience for a server that has never answered.
+
+        A server that has may be down for a while; one that has not may be misspelt, or there may
+        be no network at all.
+
+        Raises:
+            FetchError: The patience has ended.
+        """
+        self.heard = self.heard or self.politeness.heard_from(self.url)
+        if self.heard or self.since is None:
+            return pause
+        left = self.since + self.politeness.patience - time.monotonic()
+        if left <= 0:
+            raise FetchError(
+                f"the server cannot be reached, tried for {self.politeness.patience:.0f} s",
+                where=self.url,
+                why=f"It has not answered at all in this run. The last try: {fault}",
+                fix="Check the network, the proxy (https_proxy) and the address; then run the same "
+                "command again.",
+            ) from fault
+        return min(pause, left)

@@ -3,7 +3,7 @@
 Common Crawl answers with 503 when its bucket is overloaded and with 403 when an address asks too
 much; connections break inside files of a gigabyte; error pages come under status 200. `fetch`
 resumes by ranges (If-Range, RFC 9110), repeats with exponential backoff and full jitter, shares one
-rate limit and one circuit breaker with everybody on the machine (`corpus.fetching.politeness`),
+rate limit and one circuit breaker with all downloads of the run (`corpus.fetching.politeness`),
 checks length and gzip members, and gives the file its name when it is whole. The bytes depend on
 the server's file alone, never on the faults on the way.
 
@@ -98,7 +98,7 @@ def fetch(
         download = _Download(
             partial,
             limit_bytes,
-            limit_records,
+            compressed,
             Attempts(url, politeness, attempts),
             user_agent,
             timeout,
@@ -142,7 +142,7 @@ class _Download:
 
     partial: Partial
     limit_bytes: int | None
-    limit_records: int | None
+    compressed: bool
     tries: Attempts
     user_agent: str
     timeout: float
@@ -268,12 +268,12 @@ class _Download:
             raise Fault("truncated", f"{partial.size} of {end} bytes")
 
     def _in_doubt(self) -> bool:
-        """Return whether a damaged member stands between here and the records that are wanted.
+        """Return whether a member arrived damaged for the first time.
 
         It is fetched again before anything after it, which may be most of a gigabyte, is.
         """
-        scanner, remote = self.partial.scanner, is_remote(self.partial.url)
-        doubtful = remote and self.limit_records is not None and scanner.damage is not None
+        scanner = self.partial.scanner
+        doubtful = scanner.damage is not None and self.compressed and is_remote(self.partial.url)
         return doubtful and scanner.boundary not in self.doubted
 
 

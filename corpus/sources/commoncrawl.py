@@ -19,6 +19,8 @@ from corpus.errors import InputError
 
 _SNAPSHOT = re.compile(r"CC-MAIN-20\d\d-(?:0[1-9]|[1-4]\d|5[0-3])")
 _KINDS = ("warc", "wet", "cc-index", "cc-index-table")
+# cc-index names its cluster.idx as well.
+_ENDINGS = {"warc": ".gz", "wet": ".gz", "cc-index-table": ".parquet"}
 # Relative segments of plain characters: no scheme, no "..", nothing that a shell or a URL reads.
 _PATH = re.compile(r"(?:[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*/)*[A-Za-z0-9_=+-][A-Za-z0-9._=+-]*")
 # A snapshot has 100,000 files of 140 bytes a line: 14 MB, 300 kB compressed.
@@ -71,15 +73,29 @@ def paths(
     if kind not in _KINDS:
         raise InputError(f"{kind!r} is no kind of file", fix=f"Choose one of {', '.join(_KINDS)}.")
     where = address(base_url, f"crawl-data/{snapshot}/{kind}.paths.gz")
-    lines = _gunzip(fetch_bytes(where), where).splitlines()
+    return parse_list(fetch_bytes(where), where=where)
+
+
+def parse_list(data: bytes, *, where: str) -> list[str]:
+    """Return the paths in a list as it is published, in its order, each once.
+
+    Args:
+        data: The bytes of `<kind>.paths.gz`.
+        where: Its address, which says what kind of files it has to name.
+
+    Raises:
+        InputError: It is cut off or damaged, or no list of such files.
+    """
+    kind = where.rpartition("/")[2].removesuffix(".paths.gz")
+    lines = _gunzip(data, where).splitlines()
     found: dict[str, None] = {}
     for number, line in enumerate(lines, start=1):
         path = line.decode("ascii", "replace")
         if not path:
             continue
-        if not is_path(path):
+        if not is_path(path) or not path.endswith(_ENDINGS.get(kind, "")):
             raise InputError(
-                f"line {number} is not the relative path of a file: {path[:200]!r}",
+                f"line {number} is not the relative path of a file of kind {kind}: {path[:200]!r}",
                 where=where,
                 fix="Check base_url: this is not a list as Common Crawl publishes it.",
             )

@@ -40,23 +40,46 @@ def blocks(cluster: Iterable[bytes], selection: Selection, *, where: str) -> Ite
         where: The file, for messages.
 
     Raises:
-        InputError: A line is none, or they are not sorted.
+        InputError: A line is none, they are not sorted, or there is none.
     """
     before: tuple[str, Block] | None = None
+    for key, block in _cluster(cluster, where):
+        # The captures of one address may begin in a block and end in the next.
+        if before is not None and selection.overlaps(before[0], key):
+            yield before[1]
+        before = key, block
+    if before is not None and selection.overlaps(before[0], "\U0010ffff"):
+        yield before[1]
+
+
+def check(cluster: Iterable[bytes], *, where: str) -> None:
+    """Look through all lines of `cluster.idx`.
+
+    Raises:
+        InputError: A line is none, they are not sorted, or there is none.
+    """
+    for _ in _cluster(cluster, where):
+        pass
+
+
+def _cluster(cluster: Iterable[bytes], where: str) -> Iterator[tuple[str, Block]]:
+    """Yield the first key of each block, and the block."""
+    before = ""
+    number = 0
     for number, line in enumerate(cluster, start=1):
         found = _CLUSTER.fullmatch(line.decode("utf-8", "replace"))
-        if found is None or (before is not None and found[1] < before[0]):
+        if found is None or found[1] < before or not line.endswith(b"\n"):
             raise InputError(
                 f"line {number} is not the next line of a sorted index of blocks: {line[:120]!r}",
                 where=where,
                 fix="Run the same command again; if it stays so, use `index: columnar`.",
             )
-        # The captures of one address may begin in a block and end in the next.
-        if before is not None and selection.overlaps(before[0], found[1]):
-            yield before[1]
-        before = found[1], Block(found[2], int(found[3]), int(found[4]))
-    if before is not None and selection.overlaps(before[0], "\U0010ffff"):
-        yield before[1]
+        before = found[1]
+        yield before, Block(found[2], int(found[3]), int(found[4]))
+    if not number:
+        raise InputError(
+            "the index names no block", where=where, fix="Check the snapshot's id and base_url."
+        )
 
 
 def rows(block: bytes, selection: Selection, *, where: str) -> Iterator[tuple[str, str, int, int]]:

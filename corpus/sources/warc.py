@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from corpus.document import Drop, DropReason, Page, Place, identifier
 from corpus.sources.archive.chosen import in_archive
+from corpus.sources.archive.digests import wrong_digest
 from corpus.sources.archive.http import (
     MAX_HEAD_BYTES,
     BodyTooLarge,
@@ -46,7 +47,12 @@ _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title")
 
 
 def read(
-    path: str, *, name: str, max_page_bytes: int, offsets: str | None = None
+    path: str,
+    *,
+    name: str,
+    max_page_bytes: int,
+    offsets: str | None = None,
+    verify_digests: bool = False,
 ) -> Iterator[Page | Drop]:
     """Yield the pages of an archive and what of it was lost, in the order of the archive.
 
@@ -56,6 +62,7 @@ def read(
         max_page_bytes: Bound on the bytes of a page, codings undone.
         offsets: Of a file of records chosen from the archive `name`, the path of the table that
             says where in it they were.
+        verify_digests: Whether records have to have the digests that they name.
 
     Raises:
         InputError: The file cannot be read, or is no archive.
@@ -75,17 +82,20 @@ def read(
             detail = f"at byte {item.offset}: {item.truncated}"
             yield _drop(item, name, DropReason.TRUNCATED_RECORD, detail)
         elif item.kind in _PAGE_KINDS:
-            page = _page(item, name, max_page_bytes)
+            page = _page(item, name, max_page_bytes, verify_digests)
             if page is not None:
                 yield page
 
 
-def _page(record: Record, name: str, limit: int) -> Page | Drop | None:
+def _page(record: Record, name: str, limit: int, verify: bool) -> Page | Drop | None:
     """Return what a record with a page in it becomes; None for a DNS answer."""
     declared_type = record.headers.get("Content-Type")
     mime_type, charset = media_type(declared_type)
     if mime_type == "text/dns" or (record.headers.get("WARC-Target-URI") or "").startswith("dns:"):
         return None
+    wrong = wrong_digest(record) if verify else None
+    if wrong is not None:
+        return _drop(record, name, DropReason.DAMAGED_RECORD, wrong)
     if record.kind == "response" and mime_type in ("application/http", "message/http", ""):
         response = parse_response(record.body)
         if response.status is None:

@@ -143,7 +143,12 @@ class LinkedUrls:
 
 
 def read(
-    path: str, *, name: str, linked: Container[str], max_page_bytes: int
+    path: str,
+    *,
+    name: str,
+    linked: Container[str],
+    max_page_bytes: int,
+    verify_digests: bool = False,
 ) -> Iterator[Page | Drop]:
     """Yield the pages of an archive whose address is linked.
 
@@ -156,11 +161,13 @@ def read(
         linked: The keys (`corpus.sources.urls.key`) of the linked addresses: a frozenset, or
             `LinkedUrls` where there are millions.
         max_page_bytes: Bound on a page's body.
+        verify_digests: Whether records have to have the digests that they name.
 
     Raises:
         InputError: The file cannot be read.
     """
-    for item in warc.read(path, name=name, max_page_bytes=max_page_bytes):
+    items = warc.read(path, name=name, max_page_bytes=max_page_bytes, verify_digests=verify_digests)
+    for item in items:
         if item.url is None:
             if isinstance(item, Drop):
                 yield item

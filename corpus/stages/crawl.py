@@ -7,29 +7,37 @@ the lists and indexes that say which files and pages there are.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import platform
+import shutil
 import time
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corpus import storage
-from corpus.config import CommonCrawl, Crawl, Pages, Recipe, Source, Stdlib, WebText
+from corpus.config import CommonCrawl, Pages, Recipe, Source, Stdlib, WebText
 from corpus.crawl_shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Manifest, fingerprint
+from corpus.patterns import expand, whole_path
 from corpus.progress import Progress
 from corpus.stage_folder import make
 from corpus.tables import size
 
 if TYPE_CHECKING:
-    from corpus.fetching.tally import Tally
+    import numpy as np
+    import numpy.typing as npt
+
+    from corpus.fetching.keeper import Keeper
+    from corpus.fetching.session import Session
 
 STAGE = "crawl"
+_LISTS = 2  # version of the check of lists; raised, none that was kept before is used
+# Bytes that a file which is fetched whole is taken to have, for the progress: an archive of Common
+# Crawl, its plain text, and anything else.
+_USUAL_BYTES = {"warc": 10**9, "wet": 10**8, None: 10**8}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class _Run:
     """What the parts of this stage need.
 
     Attributes:
+        session: How to ask.
         steps: Manifests of the steps that were made, for `corpus clean`.
     """
 
@@ -44,14 +53,17 @@ class _Run:
     output: str
     engine: Engine
     progress: Progress
+    session: Session
     steps: list[Manifest] = field(default_factory=list)
 
-    def fetched(self, source: str, url: str) -> str:
+    def fetched(self, source: str, url: str, listing: Literal["paths", "blocks"]) -> str:
         """Return the path of a copy of a list, which is fetched once."""
         # A published list never changes; that of a local mirror may.
         stamp = "" if storage.is_remote(url) else storage.stamp(url)
-        key = fingerprint("paths", url, stamp)
-        task = CrawlTask("list", source, key, 1, self.recipe.crawl, path=url, fetched=True)
+        key = fingerprint("paths", _LISTS, url, stamp)
+        task = CrawlTask(
+            "list", source, key, 1, self.session, path=url, fetched=True, listing=listing
+        )
         manifest = make(self.output, "paths", crawl_shard, [task], self.engine, self.progress)
         self.steps.append(manifest)
         return manifest.path(manifest.shards[0].outputs[0])
@@ -64,7 +76,7 @@ class _Run:
             snapshot,
             base_url=kind.base_url,
             kind=what,
-            fetch_bytes=lambda url: storage.read_bytes(self.fetched(source, url)),
+            fetch_bytes=lambda url: storage.read_bytes(self.fetched(source, url, "paths")),
         )
 
 
@@ -75,18 +87,18 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
         InputError: A file is not there, a pattern matches none, or no page is of a selection.
         FetchError: A download failed for good.
     """
+    from corpus.fetching.keeper import make_keeper, scratch_folder
     from corpus.fetching.session import make_session
-    from corpus.fetching.tally import Tally
 
-    tally = Tally(make_session(recipe.crawl, output).politeness.folder)
-    tally.reset()
-    progress.watch(functools.partial(_status, tally, time.monotonic()))
-    this = _Run(recipe, output, engine, progress)
+    keeper = make_keeper(output, engine)
+    status = _Status(keeper)
+    progress.watch(status)
+    this = _Run(recipe, output, engine, progress, make_session(recipe.crawl, keeper))
     tasks: list[CrawlTask] = []
     for name, source in recipe.sources.items():
         kind = getattr(source, source.kind)
         if isinstance(kind, Stdlib):
-            tasks.append(_make_task(name, kind, recipe))
+            tasks.append(_make_task(name, kind, this))
         elif isinstance(kind, CommonCrawl) and kind.pages is not None:
             tasks += _page_tasks(this, name, kind, kind.pages)
         else:
@@ -95,28 +107,47 @@ def run(recipe: Recipe, output: str, engine: Engine, progress: Progress) -> Mani
             else:
                 files = _listed(name, source)
             tasks += [
-                _file_task(name, index, path, role, source, recipe.crawl)
+                _file_task(name, index, path, role, source, this.session)
                 for index, (path, role) in enumerate(files)
             ]
-    return make(output, STAGE, crawl_shard, tasks, engine, progress, uses=this.steps)
+    manifest = make(output, STAGE, crawl_shard, tasks, engine, progress, uses=this.steps)
+    status.end()
+    keeper.clear()
+    shutil.rmtree(scratch_folder(output), ignore_errors=True)
+    return manifest
 
 
-def _status(tally: Tally, began: float) -> str:
-    """Return what this machine has fetched so far, how fast, and what went wrong on the way."""
-    transfers = tally.read()
-    if not transfers.requests:
-        return ""
-    rate = size(int(transfers.bytes / max(time.monotonic() - began, 1e-3)))
-    faults = ", ".join(f"{kind} {number}" for kind, number in transfers.faults.items())
-    return f"{size(transfers.bytes)} fetched at {rate}/s, faults: {faults or 'none'}"
+class _Status:
+    """Says what has been fetched so far, how fast, and what went wrong on the way."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._began = time.monotonic()
+        self._last: str | None = None
+
+    def __call__(self) -> str:
+        return self._now() if self._last is None else self._last
+
+    def end(self) -> None:
+        """Say the same from now on: what is kept goes away."""
+        self._last = self._now()
+
+    def _now(self) -> str:
+        transfers = self._keeper.read()
+        if not transfers.requests:
+            return ""
+        rate = size(int(transfers.bytes / max(time.monotonic() - self._began, 1e-3)))
+        faults = ", ".join(f"{kind} {number}" for kind, number in transfers.faults.items())
+        return f"{size(transfers.bytes)} fetched at {rate}/s, faults: {faults or 'none'}"
 
 
-def _make_task(name: str, make: Stdlib, recipe: Recipe) -> CrawlTask:
+def _make_task(name: str, make: Stdlib, this: _Run) -> CrawlTask:
+    seed = this.recipe.seed
     quote = storage.digest(make.quote)[1] if make.quote else ""
     # Another Python has other documentation; another zlib packs it into other bytes.
     versions = (platform.python_version(), zlib.ZLIB_RUNTIME_VERSION)
-    key = fingerprint(STAGE, "stdlib", name, make.make, make.pages, quote, recipe.seed, versions)
-    return CrawlTask("part-00000", name, key, 1, recipe.crawl, make=make, seed=recipe.seed)
+    key = fingerprint(STAGE, "stdlib", name, make.make, make.pages, quote, seed, versions)
+    return CrawlTask("part-00000", name, key, 1, this.session, make=make, seed=seed)
 
 
 def _file_task(
@@ -125,7 +156,7 @@ def _file_task(
     path: str,
     role: str,
     source: Source,
-    settings: Crawl,
+    session: Session,
 ) -> CrawlTask:
     kind = source.commoncrawl
     limits = (kind.limit_bytes, kind.limit_records) if kind else (None, None)
@@ -140,14 +171,20 @@ def _file_task(
         name=f"part-{index:05d}",
         source=name,
         key=fingerprint(STAGE, name, path, role, limits, stamp),
-        weight=1 if fetched else storage.size(path) + 1,
-        settings=settings,
+        weight=_usual(kind) if fetched else storage.size(path) + 1,
+        session=session,
         path=path,
         role=role,
         fetched=fetched,
         limit_bytes=limits[0],
         limit_records=limits[1],
     )
+
+
+def _usual(kind: CommonCrawl | None) -> int:
+    usual = _USUAL_BYTES[kind.kind if kind else None]
+    limit = kind.limit_bytes if kind else None
+    return usual if limit is None else min(limit, usual)
 
 
 def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
@@ -165,7 +202,7 @@ def _crawl_files(this: _Run, name: str, kind: CommonCrawl) -> list[str]:
     for snapshot in kind.snapshots:
         chosen += _sample(this, name, kind, snapshot)
     chosen = list(dict.fromkeys(chosen))  # a snapshot may be named twice
-    return [_whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
+    return [whole_path(commoncrawl.address(kind.base_url, path)) for path in chosen]
 
 
 def _sample(this: _Run, name: str, kind: CommonCrawl, snapshot: str) -> list[str]:
@@ -180,7 +217,7 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
     from corpus import selection
     from corpus.sources import commoncrawl
 
-    where, seed, how = f"sources.{name}.commoncrawl.pages", this.recipe.seed, this.recipe.crawl
+    where, seed, how = f"sources.{name}.commoncrawl.pages", this.recipe.seed, this.session
     found: list[Manifest] = []
     tasks: list[CrawlTask] = []
     wanted = selection.selection_of(pages, None)
@@ -193,15 +230,15 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
         else:
             commoncrawl.check_snapshot(snapshot)
             folder = commoncrawl.address(kind.base_url, selection.index_folder(snapshot))
-            cluster = this.fetched(name, f"{folder}/cluster.idx")
+            cluster = this.fetched(name, f"{folder}/cluster.idx", "blocks")
             looks = selection.line_tasks(name, kind, snapshot, cluster, wanted, seed, how)
         step = make(
             this.output, selection.STEP, selection.index_shard, looks, this.engine, this.progress
         )
         found.append(step)
         for archive, pieces in selection.archives_of(step, pages.limit).items():
-            url = _whole_path(commoncrawl.address(kind.base_url, archive))
-            tasks.append(_pieces_task(name, len(tasks), url, pieces.tobytes(), how))
+            url = whole_path(commoncrawl.address(kind.base_url, archive))
+            tasks.append(_pieces_task(name, len(tasks), url, pieces, how))
     this.steps.extend(found)
     if not tasks:
         raise InputError(
@@ -216,51 +253,28 @@ def _page_tasks(this: _Run, name: str, kind: CommonCrawl, pages: Pages) -> list[
     return tasks
 
 
-def _pieces_task(name: str, index: int, url: str, pieces: bytes, how: Crawl) -> CrawlTask:
+def _pieces_task(
+    name: str, index: int, url: str, pieces: npt.NDArray[np.int64], how: Session
+) -> CrawlTask:
     stamp = "" if storage.is_remote(url) else storage.stamp(url)
-    digest = hashlib.sha256(pieces).hexdigest()
+    digest = hashlib.sha256(pieces.tobytes()).hexdigest()
     return CrawlTask(
         name=f"part-{index:05d}",
         source=name,
         key=fingerprint(STAGE, name, url, "pages", digest, stamp),
-        weight=1,
-        settings=how,
+        weight=int(pieces[:, 1].sum()) + 1,
+        session=how,
         path=url,
         fetched=True,
-        pieces=pieces,
+        pieces=pieces.tobytes(),
     )
 
 
 def _listed(name: str, source: Source) -> list[tuple[str, str]]:
     """Return the files of a source that names them, each with its role."""
     if isinstance(source.webtext, WebText):
-        submissions = _expand(name, source.webtext.submissions)
-        pages = _expand(name, source.webtext.pages)
+        submissions = expand(name, source.webtext.submissions)
+        pages = expand(name, source.webtext.pages)
         return [(p, "submissions") for p in submissions] + [(p, "input") for p in pages]
     patterns = source.documents.paths if source.documents else getattr(source, source.kind)
-    return [(path, "input") for path in _expand(name, patterns)]
-
-
-def _expand(name: str, patterns: tuple[str, ...]) -> list[str]:
-    """Return the files of patterns, each once, in the order given."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if pattern.startswith(("http://", "https://")):
-            found[pattern] = None
-            continue
-        matches = storage.find(pattern)
-        if not matches:
-            plain = not any(sign in pattern for sign in "*?[")
-            raise InputError(
-                "there is no such file" if plain else "no file matches this pattern",
-                where=pattern,
-                fix=f"Check sources.{name} in the recipe (relative paths are relative to it)",
-            )
-        for match in matches:
-            found[_whole_path(match)] = None
-    return list(found)
-
-
-def _whole_path(path: str) -> str:
-    """Return a URL as it is, and a local path from the root on: relative ones are the stage's."""
-    return path if storage.is_remote(path) else str(Path(path.removeprefix("file://")).absolute())
+    return [(path, "input") for path in expand(name, patterns)]

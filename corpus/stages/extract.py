@@ -43,7 +43,14 @@ FAILURES = frozenset(
 FEW_FAILURES = 20
 
 # What shapes the documents of archives; ready-made ones are not extracted.
-_PAGE_KEYS = {"extractor", "timeout", "memory_bytes", "max_page_bytes", "max_document_bytes"}
+_PAGE_KEYS = {
+    "extractor",
+    "timeout",
+    "memory_bytes",
+    "max_page_bytes",
+    "max_document_bytes",
+    "verify_digests",
+}
 _READERS = {
     "commoncrawl": "warc",
     "warc": "warc",

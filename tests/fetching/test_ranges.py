@@ -13,11 +13,12 @@ import pytest
 
 from corpus.errors import FetchError, InputError
 from corpus.fetching import pieces as pieces_module
+from corpus.fetching.keeper import FileKeeper
+from corpus.fetching.limiter import Limits
 from corpus.fetching.pieces import Piece, fetch_pieces, groups
 from corpus.fetching.politeness import Politeness
 from corpus.fetching.ranges import Changed, RangeReader
 from corpus.fetching.session import Session
-from corpus.fetching.tally import Tally
 from tests.server import SLOW_DOWN, Server, Trouble
 
 NAME = "crawl/a.warc.gz"
@@ -39,8 +40,12 @@ def server() -> Iterator[Server]:
         yield server
 
 
+def keeper(folder: Path) -> FileKeeper:
+    return FileKeeper(str(folder / "polite"), "run")
+
+
 def session(folder: Path, attempts: int = 4) -> Session:
-    polite = Politeness(str(folder / "polite"), 1000.0, 1, 0.1, 2, 0.001, 5.0)
+    polite = Politeness(keeper(folder), Limits(1000.0, 0.1, 2, 5.0), 0.001, 60.0)
     return Session(polite, "test", 5.0, attempts)
 
 
@@ -70,7 +75,7 @@ def test_range_one_fault_gives_the_right_bytes(
     assert reader.read(500, 20_000) == ARCHIVE[500:20_000]
     assert reader.size() == len(ARCHIVE)
     assert (reader.tries.requests, sum(reader.tries.faults.values())) == (2, 1)
-    assert Tally(str(tmp_path / "polite")).read().faults == reader.tries.faults
+    assert keeper(tmp_path).read().faults == reader.tries.faults
 
 
 def test_range_goes_on_where_the_connection_broke(server: Server, tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ def test_pieces_damaged_at_their_source_are_taken_as_they_are(
     listed, _ = chosen(2, 3, 4)
     expected = b"".join(broken[start : start + length] for start, length in listed)
     assert get(server, tmp_path, listed) == expected
-    faults = Tally(str(tmp_path / "polite")).read().faults
+    faults = keeper(tmp_path).read().faults
     assert faults == {"corrupt": 1, "damaged_at_source": 1}
 
 
@@ -195,7 +200,7 @@ def test_pieces_of_a_file_that_changes_are_all_of_the_new_one(
     server.script[NAME] = [Trouble(headers={"ETag": '"old"'})]
     listed, data = chosen(1, 10)
     assert get(server, tmp_path, listed) == data
-    assert Tally(str(tmp_path / "polite")).read().faults == {"changed": 1}
+    assert keeper(tmp_path).read().faults == {"changed": 1}
     server.script[NAME] = [Trouble(headers={"ETag": f'"{n}"'}) for n in range(20)]
     with pytest.raises(FetchError, match="keeps changing"):
         get(server, tmp_path, listed)
@@ -220,15 +225,3 @@ def test_pieces_after_a_stop_go_on_and_other_pieces_do_not(
         get(server, tmp_path, listed)
     other, expected = chosen(2, 11)
     assert get(server, tmp_path, other) == expected
-
-
-def test_tally_adds_over_everything_and_begins_again(tmp_path: Path) -> None:
-    tally = Tally(str(tmp_path / "new"))
-    assert tally.read().requests == 0
-    tally.add(count=5, requests=1)
-    Tally(tally.folder).add(count=2, fault="stall")
-    transfers = tally.read()
-    assert (transfers.bytes, transfers.requests, transfers.faults) == (7, 1, {"stall": 1})
-    tally.reset()
-    assert tally.read().bytes == 0
-    assert tally.read().faults == {}

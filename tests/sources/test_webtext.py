@@ -168,7 +168,7 @@ def test_read_yields_linked_pages_and_drops_that_concern_them(
     items = [page("http://b.example/"), linked_page, drop("http://b.example/"), linked_drop, damage]
     asked = []
 
-    def archive(path: str, *, name: str, max_page_bytes: int) -> Any:
+    def archive(path: str, *, name: str, max_page_bytes: int, verify_digests: bool) -> Any:
         asked.append((path, name, max_page_bytes))
         return iter(items)
 

@@ -18,7 +18,6 @@ import pytest
 from corpus import clean
 from corpus.build import Build
 from corpus.errors import InputError, RecipeError
-from corpus.fetching import session
 from corpus.progress import Lines
 from corpus.sources.crawl_index import draw
 from tests.made import Recording, digests, make_recipe, rows, run
@@ -26,7 +25,13 @@ from tests.made_crawl import LINES, SNAPSHOT, TABLE, Row, crawl, table
 from tests.server import SLOW_DOWN, Server, Trouble
 
 FILES, ROWS = crawl()
-CRAWL = {"requests_per_second": 1000, "attempts": 4, "timeout": 5}
+CRAWL = {
+    "requests_per_second": 1000,
+    "attempts": 4,
+    "timeout": 5,
+    "cooldown": 0.05,
+    "backoff": 0.001,
+}
 EXTRACT = {"extractor": "resiliparse"}
 
 
@@ -34,8 +39,6 @@ EXTRACT = {"extractor": "resiliparse"}
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(session, "COOLDOWN", 0.05)
-    monkeypatch.setattr(session, "BACKOFF", 0.001)
 
 
 @pytest.fixture
@@ -112,7 +115,8 @@ def test_nothing_of_the_crawl_is_fetched_twice_and_only_what_is_wanted(
         made(tmp_path, server.url, pages={**chosen, "index": "cdxj"})
     asked = Counter((r.path, r.range) for r in server.log)
     lists = {path: n for (path, _), n in asked.items() if path.endswith("cluster.idx")}
-    assert lists == {f"{LINES}/cluster.idx": 1}
+    # Without a checksum, over plain http: until two copies agree, and then never again.
+    assert lists == {f"{LINES}/cluster.idx": 2}
     before = len(server.log)
     progress = Recording()
     made(tmp_path, server.url, progress=progress, pages={"hosts": "a.example", "index": "cdxj"})
@@ -120,6 +124,40 @@ def test_nothing_of_the_crawl_is_fetched_twice_and_only_what_is_wanted(
     assert not any(progress.made.values())
     archives = sum(r.sent for r in server.log if "/warc/" in r.path)
     assert archives < sum(len(FILES[row.archive]) for row in ROWS) / 4
+
+
+CLUSTER = f"{LINES}/cluster.idx"
+
+
+def test_list_of_blocks_that_was_changed_on_the_way_is_fetched_until_two_copies_agree(
+    server: Server, tmp_path: Path
+) -> None:
+    """A digit of an offset is another digit: nothing in the line would tell."""
+    pages = {"hosts": "a.example", "index": "cdxj"}
+    at = FILES[CLUSTER].rindex(b"\t")
+    server.script[CLUSTER] = [Trouble(), Trouble(flip=at - 1), Trouble()]
+    made(tmp_path, server.url, pages=pages)
+    assert [request.path for request in server.log].count(CLUSTER) == 3
+    kept = next(tmp_path.rglob("*cluster.idx"))
+    assert kept.read_bytes() == FILES[CLUSTER]
+    assert not list(tmp_path.rglob("*.again"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", FILES[CLUSTER][:-5], FILES[CLUSTER] + b"<html>\n", FILES[CLUSTER] * 2],
+    ids=["empty", "cut", "page", "unsorted"],
+)
+def test_list_of_blocks_that_comes_broken_is_an_error_and_comes_anew_the_next_time(
+    server: Server, tmp_path: Path, broken: bytes
+) -> None:
+    pages = {"hosts": "a.example", "index": "cdxj"}
+    server.files[CLUSTER] = broken
+    with pytest.raises(InputError, match=r"no block|next line of a sorted index") as caught:
+        made(tmp_path, server.url, pages=pages)
+    assert caught.value.where == server.url + CLUSTER
+    server.files[CLUSTER] = FILES[CLUSTER]
+    assert places(made(tmp_path, server.url, pages=pages))
 
 
 def test_more_pages_fetch_the_archives_that_have_them_and_no_others(
