@@ -22,6 +22,7 @@ from corpus.manifest import Shard
 from corpus.parts import read_columns, write_table
 from corpus.prefilter import Look, Looks, looked
 from corpus.sandbox import Failure, Sandbox
+from corpus.sources.multistream import Stretch
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class ExtractTask:
         fields: For documents: the file's names of our fields.
         links: For WebText: the path of the table of linked pages.
         offsets: For pages chosen from an archive: the path of the table of their places in it.
+        stretch: Of a dump that is shared out: the part of it that is read here.
         settings: How pages become text.
         look: What is looked at before a page is extracted, or None when all are.
         stamp: Of a file that is read where it lies: size and time when its digest was taken.
@@ -51,6 +53,7 @@ class ExtractTask:
     links: str
     offsets: str | None
     settings: Extract
+    stretch: Stretch | None = None
     look: Look | None = None
     stamp: str = ""
     folder: str = ""
@@ -93,7 +96,10 @@ def _documents(task: ExtractTask, looks: Looks) -> Iterator[Document | Drop]:
         from corpus.sources import wikipedia
 
         yield from wikipedia.read(
-            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
+            task.path,
+            name=task.file_name,
+            max_document_bytes=settings.max_document_bytes,
+            stretch=task.stretch,
         )
     elif task.reader == "books":
         from corpus.sources import books

@@ -74,14 +74,20 @@ def read(
         )
 
 
-def damage_drop(damage: streams.DamagedStreamError, name: str, page: int | None) -> Drop:
+def damage_drop(
+    damage: streams.DamagedStreamError,
+    name: str,
+    page: int | None,
+    *,
+    lost: str = "the rest of the file",
+) -> Drop:
     """Return the drop that stands for the part of a compressed file that cannot be had."""
     reason = DropReason.TRUNCATED_RECORD if damage.cut_off else DropReason.DAMAGED_RECORD
     return Drop(
         id=identifier("damaged", name, damage.position),
         url=None,
         reason=reason,
-        detail=f"{damage}; the rest of the file is lost",
+        detail=f"{damage}; {lost} is lost",
         place=Place(dump=name, page=page),
     )
 

@@ -277,4 +277,10 @@ def _listed(name: str, source: Source) -> list[tuple[str, str]]:
         pages = expand(name, source.webtext.pages)
         return [(p, "submissions") for p in submissions] + [(p, "input") for p in pages]
     patterns = source.documents.paths if source.documents else getattr(source, source.kind)
-    return [(path, "input") for path in expand(name, patterns)]
+    files = expand(name, patterns)
+    if source.wikipedia is not None:
+        from corpus.sources import wikipedia
+
+        # A pattern for the files of a dump matches the lists of streams beside them as well.
+        files = [path for path in files if not wikipedia.is_index(storage.name(path))]
+    return [(path, "input") for path in files]

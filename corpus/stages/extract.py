@@ -23,10 +23,11 @@ from corpus.manifest import Counts, Manifest, Output, Shard, add_counts, fingerp
 from corpus.prefilter import Look, look_of
 from corpus.prefilter import digest as look_digest
 from corpus.progress import Progress
+from corpus.sources import multistream
 from corpus.stage_folder import StageFolder, describe_output, make, used
 
 STAGE = "extract"
-VERSION = 2  # of what this stage writes; raise it when the same input gives other rows
+VERSION = 3  # of what this stage writes; raise it when the same input gives other rows
 
 # Rows that were lost to damage or to a failing parser, as against rows that are no candidates.
 FAILURES = frozenset(
@@ -151,6 +152,7 @@ def _tasks(
         for file in shard.all("input"):
             file_name = _file_name(shard, file)
             beside = [table.sha256 for table in shard.all("offsets")]
+            path = crawl.path(file)
             depends = (
                 VERSION,
                 name,
@@ -163,23 +165,26 @@ def _tasks(
                 beside,
                 looked,
             )
-            tasks.append(
+            shared = multistream.stretches(path) if reader == "wikipedia" else []
+            tasks += [
                 ExtractTask(
-                    name=f"part-{len(tasks):05d}",
+                    name=f"part-{len(tasks) + number:05d}",
                     source=name,
-                    key=fingerprint(STAGE, depends, versions),
-                    weight=file.bytes + 1,
-                    path=crawl.path(file),
+                    key=fingerprint(STAGE, depends, versions, stretch),
+                    weight=(stretch.end - stretch.start if stretch else file.bytes) + 1,
+                    path=path,
                     file_name=file_name,
                     reader=reader,
                     fields=fields,
                     links=links[0],
                     offsets=offsets,
                     settings=settings,
+                    stretch=stretch,
                     look=look,
                     stamp=str(shard.details.get("stamp", "")),
                 )
-            )
+                for number, stretch in enumerate(shared or [None])
+            ]
     return tasks
 
 
