@@ -107,6 +107,8 @@ def main() -> None:
     given = parser.parse_args()
     data = Path(os.environ.get("CORPUS_TEST_DATA", ROOT / ".." / "shared" / "data"))
     folder = (given.folder or data / "wikipedia").resolve()
+    if not list(folder.glob("*.bz2")):
+        raise SystemExit(f"there is no dump in {folder}")
     everything: list[Document] = []
     for path in sorted(folder.glob("*.bz2")):
         _, rows = ours(path)
@@ -125,8 +127,8 @@ def main() -> None:
                 if len(seconds[which]) == 1:
                     recall, precision, both = agreement(documents, texts)
                     print(
-                        f"  {which}: {recall:.1%} of its words are in ours, {precision:.1%} of ours "
-                        f"in its (median of {both} articles)"
+                        f"  {which}: {recall:.1%} of its words are in ours, {precision:.1%} of "
+                        f"ours in its (median of {both} articles)"
                     )
         for which in ("mwparserfromhell", "gensim"):
             pairs = zip(seconds[which], seconds["ours"], strict=True)

@@ -114,17 +114,36 @@ class CommonCrawl(Settings):
         return self
 
 
+class LinkedPages(Settings):
+    """Where in Common Crawl the pages that submissions link to are looked for."""
+
+    snapshots: Annotated[tuple[Snapshot, ...], _ONE_OR_MORE, Field(min_length=1)]
+    """Snapshot ids; a page is taken from the first of them that has it."""
+    base_url: RecipePath = "https://data.commoncrawl.org/"
+    """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
+    index: Literal["columnar", "cdxj"] = "columnar"
+    """Which index to look in; for a few thousand links `cdxj` reads far less."""
+
+
 class WebText(Settings):
     """Pages that Reddit submissions with enough karma link to (GPT-2, section 2.1)."""
 
     submissions: Paths
     """Submissions dumps: newline-delimited JSON, plain, `.gz` or `.zst`."""
-    pages: Paths
+    pages: Paths | None = None
     """WARC files in which the linked pages are looked for."""
+    commoncrawl: LinkedPages | None = None
+    """A crawl in whose index they are looked for, instead of `pages`; they are fetched by range."""
     min_karma: int = 3
     """Least karma, summed over all submissions of a page (GPT-2 and GPT-3: 3)."""
     blocked_domains: tuple[str, ...] = ()
     """Domains whose pages are left out, with their sub-domains."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> WebText:
+        if (self.pages is None) == (self.commoncrawl is None):
+            raise ValueError("give either pages (WARC files) or commoncrawl")
+        return self
 
 
 class Documents(Settings):

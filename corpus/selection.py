@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
-from corpus.config import CommonCrawl, Pages
+from corpus.config import Pages
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.sources import commoncrawl, index_lines, index_table
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from corpus.fetching.session import Session
 
 STEP = "index"
-VERSION = 1  # of the table of places; raise it when the same index gives other rows
+VERSION = 2  # of the table of places; raise it when the same index gives other rows
 _SUBSET = "/subset=warc/"  # of the columnar index: the pages
 _SORTED = [("draw", "ascending"), ("archive", "ascending"), ("offset", "ascending")]
 
@@ -60,7 +60,22 @@ class IndexTask:
     folder: str = ""
 
 
-def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for in an index.
+
+    Attributes:
+        selection: Which pages.
+        limit: Most pages of a snapshot.
+        digest: Of both: what the answer depends on beside the index.
+    """
+
+    selection: Selection
+    limit: int | None
+    digest: str
+
+
+def selected(pages: Pages, archives: Sequence[str] | None) -> Wanted:
     """Return what a recipe selects, in none but these archives.
 
     Raises:
@@ -75,44 +90,47 @@ def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
         None if archives is None else frozenset(archives),
     )
     selection.check()
-    return selection
+    chosen = pages.model_dump(mode="json")
+    return Wanted(selection, pages.limit, fingerprint(chosen, archives and sorted(archives)))
+
+
+def listed(keys: Manifest) -> Wanted:
+    """Return the pages whose SURT keys are the outputs "keys" of a step."""
+    files = [(keys.path(file), file.sha256) for shard in keys.shards for file in shard.all("keys")]
+    paths = tuple(path for path, _ in files)
+    selection = Selection((), (), (), (), (), None, listed=paths)
+    return Wanted(selection, None, fingerprint([digest for _, digest in files]))
 
 
 def table_tasks(
-    name: str,
-    kind: CommonCrawl,
-    files: Sequence[str],
-    selection: Selection,
-    seed: int,
-    how: Session,
+    name: str, base_url: str, files: Sequence[str], wanted: Wanted, seed: int, how: Session
 ) -> list[IndexTask]:
     """Return a task for each file of the columnar index of a snapshot.
 
     Args:
         name: Name of the source.
-        kind: Its settings.
-        files: Paths of the index, relative to `kind.base_url`.
-        selection: Which pages.
+        base_url: Where the crawl is.
+        files: Paths of the index, relative to it.
+        wanted: Which pages.
         seed: The recipe's seed.
         how: How to ask.
 
     Raises:
         InputError: The index has no table of pages.
     """
-    wanted = [path for path in files if _SUBSET in path and path.endswith(".parquet")]
-    if not wanted:
-        raise InputError(f"the index has no files under {_SUBSET}", where=kind.base_url)
-    addresses = [commoncrawl.address(kind.base_url, path) for path in wanted]
-    found = [(address, ()) for address in addresses]
-    return list(_tasks(name, kind, found, selection, seed, how))
+    tables = [path for path in files if _SUBSET in path and path.endswith(".parquet")]
+    if not tables:
+        raise InputError(f"the index has no files under {_SUBSET}", where=base_url)
+    found = [(commoncrawl.address(base_url, path), ()) for path in tables]
+    return list(_tasks(name, found, wanted, seed, how))
 
 
 def line_tasks(
     name: str,
-    kind: CommonCrawl,
+    base_url: str,
     snapshot: str,
     cluster: str,
-    selection: Selection,
+    wanted: Wanted,
     seed: int,
     how: Session,
 ) -> list[IndexTask]:
@@ -120,23 +138,23 @@ def line_tasks(
 
     Args:
         name: Name of the source.
-        kind: Its settings.
+        base_url: Where the crawl is.
         snapshot: Its id.
         cluster: Local path or URL of the fetched `cluster.idx`.
-        selection: Which pages, by address.
+        wanted: Which pages, by address.
         seed: The recipe's seed.
         how: How to ask.
 
     Raises:
         InputError: `cluster.idx` is damaged.
     """
-    folder = commoncrawl.address(kind.base_url, index_folder(snapshot))
+    folder = commoncrawl.address(base_url, index_folder(snapshot))
     found: dict[str, list[tuple[int, int]]] = {}
     with storage.open_input(cluster) as lines:
-        for block in index_lines.blocks(lines, selection, where=f"{folder}/cluster.idx"):
+        for block in index_lines.blocks(lines, wanted.selection, where=f"{folder}/cluster.idx"):
             found.setdefault(block.file, []).append((block.offset, block.length))
-    listed = [(f"{folder}/{file}", tuple(blocks)) for file, blocks in sorted(found.items())]
-    return list(_tasks(name, kind, listed, selection, seed, how))
+    files = [(f"{folder}/{file}", tuple(blocks)) for file, blocks in sorted(found.items())]
+    return list(_tasks(name, files, wanted, seed, how))
 
 
 def index_folder(snapshot: str) -> str:
@@ -146,22 +164,17 @@ def index_folder(snapshot: str) -> str:
 
 def _tasks(
     name: str,
-    kind: CommonCrawl,
     found: Sequence[tuple[str, tuple[tuple[int, int], ...]]],
-    selection: Selection,
+    wanted: Wanted,
     seed: int,
     how: Session,
 ) -> Iterator[IndexTask]:
-    assert kind.pages is not None  # the caller has looked
-    archives = None if selection.archives is None else sorted(selection.archives)
-    chosen = kind.pages.model_dump(mode="json")
     for number, (path, blocks) in enumerate(found):
         # A published index never changes; that of a local mirror may.
         stamp = "" if storage.is_remote(path) else storage.stamp(path)
-        key = fingerprint(STEP, VERSION, path, stamp, blocks, chosen, archives, seed)
+        key = fingerprint(STEP, VERSION, path, stamp, blocks, wanted.digest, seed)
         part = f"part-{number:05d}"
-        limit = kind.pages.limit
-        yield IndexTask(part, name, key, 1, path, blocks, selection, seed, limit, how)
+        yield IndexTask(part, name, key, 1, path, blocks, wanted.selection, seed, wanted.limit, how)
 
 
 def index_shard(task: IndexTask) -> Shard:
@@ -201,7 +214,7 @@ def _lines(task: IndexTask, reader: index_table.Ranges) -> pa.Table:
             except InputError:  # a bit may have turned on the way
                 again = reader.read_agreed(offset, offset + length)
                 rows += index_lines.rows(again, task.selection, where=where)
-    return places(rows, seed=task.seed, limit=task.limit, where=task.path)
+    return places(rows, task.selection, seed=task.seed, limit=task.limit, where=task.path)
 
 
 def _neighbours(blocks: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
@@ -227,6 +240,15 @@ def archives_of(manifest: Manifest, limit: int | None) -> dict[str, npt.NDArray[
     table = _read(manifest, ["archive", "offset", "length", "draw"])
     if limit is not None:
         table = table.sort_by(_SORTED).slice(0, limit)
+    return by_archive(table, where=manifest.folder)
+
+
+def by_archive(table: pa.Table, *, where: str) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the places of pages (archive, offset, length) in the order of each archive.
+
+    Raises:
+        InputError: See `archives_of`.
+    """
     table = table.sort_by([("archive", "ascending"), ("offset", "ascending")])
     archives = pc.run_end_encode(table["archive"].combine_chunks()) if table.num_rows else None
     if archives is None:
@@ -239,7 +261,7 @@ def archives_of(manifest: Manifest, limit: int | None) -> dict[str, npt.NDArray[
         if np.any(pieces[:-1].sum(axis=1) > pieces[1:, 0]):
             raise InputError(
                 f"two records of {archive} overlap, says the index",
-                where=manifest.folder,
+                where=where,
                 fix="Check base_url: index and archives have to be of one crawl.",
             )
         found[archive] = pieces

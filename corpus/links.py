@@ -1,0 +1,224 @@
+"""The links of a WebText source: two steps, in which memory does not grow with the submissions.
+
+In: dumps of submissions. Out, in `scores-<fingerprint>/`: the outbound links of each dump, sorted
+into partitions by a hash of the address; in `links-<fingerprint>/`, for each partition, every
+address with its karma and its fate. An address is in one partition, and so are its submissions of
+all dumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus import storage
+from corpus.config import WebText
+from corpus.engine import Engine
+from corpus.manifest import Counts, Manifest, Shard, fingerprint
+from corpus.progress import Progress
+from corpus.sources import submissions, urls, webtext
+from corpus.sources.crawl_index import surt_keys
+from corpus.sources.listed_keys import KEYS_GROUP, KEYS_SCHEMA
+from corpus.stage_folder import describe_output, make
+
+SCORES, LINKS = "scores", "links"
+VERSION = 2  # of the tables of these steps; raise it when the same dumps give other rows
+# Of dumps (some ten times as much text, of which a third are outbound links) in a partition.
+_PARTITION_BYTES = 1 << 30
+_MOST_PARTITIONS = 256
+_PARTITION = pa.field("partition", pa.int32(), nullable=False)
+_ROWS = 1 << 16  # in a row group
+
+
+@dataclass(frozen=True)
+class Dump:
+    """One dump of submissions: path, stable name, size in bytes and digest."""
+
+    path: str
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ScoresTask:
+    """One dump to read."""
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    dump: Dump
+    partitions: int
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class LinksTask:
+    """One partition to sum.
+
+    Attributes:
+        scores: Paths of the tables of all dumps.
+        partition: Which of their rows.
+    """
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    scores: tuple[str, ...]
+    partition: int
+    min_karma: int
+    blocked_domains: tuple[str, ...]
+    folder: str = ""
+
+
+def make_links(
+    name: str, kind: WebText, dumps: Sequence[Dump], output: str, engine: Engine, progress: Progress
+) -> Manifest:
+    """Say of every address in a source's dumps whether it is linked.
+
+    Returns:
+        The step `links`: its shards have a table of `webtext.LINKS_SCHEMA` each (role "links"), and
+        the SURT keys of the linked addresses, sorted (role "keys").
+    """
+    total = sum(dump.bytes for dump in dumps)
+    partitions = min(-(-total // _PARTITION_BYTES), _MOST_PARTITIONS) or 1
+    tasks = [
+        ScoresTask(
+            name=f"part-{number:05d}",
+            source=name,
+            key=fingerprint(SCORES, VERSION, dump.name, dump.sha256, partitions),
+            weight=dump.bytes + 1,
+            dump=dump,
+            partitions=partitions,
+        )
+        for number, dump in enumerate(dumps)
+    ]
+    scores = make(output, SCORES, scores_shard, tasks, engine, progress)
+    tables = [shard.output("scores") for shard in scores.shards]
+    rules = (kind.min_karma, kind.blocked_domains)
+    digests = [table.sha256 for table in tables]
+    sums = [
+        LinksTask(
+            name=f"part-{partition:05d}",
+            source=name,
+            key=fingerprint(LINKS, VERSION, digests, rules, partition),
+            weight=sum(table.bytes for table in tables) // partitions + 1,
+            scores=tuple(scores.path(table) for table in tables),
+            partition=partition,
+            min_karma=rules[0],
+            blocked_domains=rules[1],
+        )
+        for partition in range(partitions)
+    ]
+    return make(output, LINKS, links_shard, sums, engine, progress, uses=[scores])
+
+
+def scores_shard(task: ScoresTask) -> Shard:
+    """Read a dump; write its outbound links, those of a partition together, and count the rest."""
+    tally = submissions.Tally()
+    path = f"{task.source}/{task.name}.parquet"
+    rows = 0
+    with storage.publish(storage.join(task.folder, path)) as temporary:
+        schema = submissions.SUBMISSIONS_SCHEMA.append(_PARTITION)
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+            for batch in submissions.read(task.dump.path, name=task.dump.name, tally=tally):
+                rows += batch.num_rows
+                for table in _by_partition(batch, task.partitions):
+                    file.write_table(table, row_group_size=_ROWS)
+    output = describe_output(task.folder, path, "scores", rows)
+    counts = Counts(tally.read, rows, dict(sorted(tally.others.items())))
+    return Shard(task.name, task.source, task.key, (output,), counts)
+
+
+def _by_partition(batch: pa.Table, partitions: int) -> Iterator[pa.Table]:
+    hashes = (urls.page_hash(url.as_py()) % partitions for url in batch["url"])
+    batch = batch.append_column(_PARTITION, pa.array(hashes, pa.int32()))
+    if partitions == 1:
+        yield batch
+        return
+    batch = batch.sort_by("partition")
+    ends = np.searchsorted(batch["partition"].to_numpy(), np.arange(partitions + 1))
+    for start, end in pairwise(ends.tolist()):
+        if end > start:
+            yield batch.slice(start, end - start)
+
+
+def links_shard(task: LinksTask) -> Shard:
+    """Sum the karma of every address of a partition."""
+    rows = pa.concat_tables(
+        [submissions.SUBMISSIONS_SCHEMA.empty_table()]
+        + [table for path in task.scores for table in _partition(path, task.partition)]
+    )
+    table, repeated = webtext.fates(
+        rows, min_karma=task.min_karma, blocked_domains=task.blocked_domains
+    )
+    path = f"{task.source}/{task.name}.parquet"
+    with storage.publish(storage.join(task.folder, path)) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    keys = _surt_keys(table.filter(pc.equal(table["fate"], webtext.LINKED)))
+    keys_path = f"{task.source}/keys-{task.name}.parquet"
+    with storage.publish(storage.join(task.folder, keys_path)) as temporary:
+        pq.write_table(keys, temporary, compression="zstd", row_group_size=KEYS_GROUP)
+    found = {str(e["values"]): int(e["counts"]) for e in pc.value_counts(table["fate"]).to_pylist()}
+    kept = found.pop(webtext.LINKED, 0)
+    outputs = (
+        describe_output(task.folder, path, "links", table.num_rows),
+        describe_output(task.folder, keys_path, "keys", keys.num_rows),
+    )
+    counts = Counts(table.num_rows, kept, dict(sorted(found.items())))
+    measures = {"submissions": rows.num_rows, "repeated_submissions": repeated}
+    return Shard(task.name, task.source, task.key, outputs, counts, measures)
+
+
+def _partition(path: str, partition: int) -> Iterator[pa.Table]:
+    """Yield the rows of a partition; only their row groups are read."""
+    columns = submissions.SUBMISSIONS_SCHEMA.names
+    with storage.open_arrow(path) as handle:
+        file = pq.ParquetFile(handle)
+        place = file.schema_arrow.get_field_index("partition")
+        for group in range(file.num_row_groups):
+            if file.metadata.row_group(group).column(place).statistics.min == partition:
+                yield file.read_row_group(group, columns=columns, use_threads=False)
+
+
+def _surt_keys(linked: pa.Table) -> pa.Table:
+    """Return the SURT keys that an index may have for linked addresses, sorted.
+
+    They are those of the address as submitted and as its key has it: without what only says where a
+    visitor came from, which an index keeps if the crawler followed such a link.
+    """
+    rows = {
+        (surt, page)
+        for url, original, page in zip(
+            *(linked[name].to_pylist() for name in ("url", "original", "page")), strict=True
+        )
+        for address in (original, f"http://{url}")
+        for surt in surt_keys(address)
+    }
+    surts, pages = zip(*sorted(rows), strict=True) if rows else ((), ())
+    return pa.table({"surt": list(surts), "page": list(pages)}, schema=KEYS_SCHEMA)
+
+
+def linked_urls(paths: Sequence[str]) -> webtext.LinkedUrls:
+    """Return the linked addresses of the tables of a source."""
+    return _linked_urls(tuple(paths))
+
+
+@lru_cache(maxsize=1)  # the tasks of a source are many, and each asks for the same
+def _linked_urls(paths: tuple[str, ...]) -> webtext.LinkedUrls:
+    pages: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+    for path in paths:
+        with storage.open_arrow(path) as file:
+            table = pq.read_table(file, columns=["page", "fate"])
+        pages.append(table.filter(pc.equal(table["fate"], webtext.LINKED))["page"].to_numpy())
+    return webtext.LinkedUrls(np.concatenate(pages))
