@@ -71,11 +71,16 @@ def chosen_shard(task: ChosenTask) -> Shard:
             continue
         into += places.num_rows
         places = places.filter(pa.array(~_in(places["page"].to_numpy(), have)))
-        places = places.unify_dictionaries().sort_by(_FIRST)
+        # In their order by name, archives are sorted by number.
+        coded = places["archive"].unify_dictionaries().combine_chunks()
+        order = pc.array_sort_indices(coded.dictionary)
+        names = coded.dictionary.take(order)
+        rank = pa.array(np.argsort(order.to_numpy()), pa.int32())
+        places = places.set_column(1, "archive", rank.take(coded.indices)).sort_by(_FIRST)
         page = places["page"].to_numpy()
         places = places.filter(pa.array(np.append(True, page[1:] != page[:-1])[: len(page)]))
         have = np.union1d(have, places["page"].to_numpy())
-        kept.append(places.set_column(1, "archive", places["archive"].cast(pa.string())))
+        kept.append(places.set_column(1, "archive", names.take(places["archive"])))
     empty = pa.table([[], [], [], []], schema=_schema())
     table = pa.concat_tables([empty, *kept]).sort_by(
         [("archive", "ascending"), ("offset", "ascending")]
