@@ -36,6 +36,8 @@ _PARTITION_BYTES = 1 << 30
 _MOST_PARTITIONS = 256
 _PARTITION = pa.field("partition", pa.int32(), nullable=False)
 _ROWS = 1 << 16  # in a row group
+_SORTED_ROWS = 1 << 20  # of a dump that are sorted together: 150 bytes each
+_CHUNK = 1 << 14  # rows that are held as Python has them
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class LinksTask:
     Attributes:
         scores: Paths of the tables of all dumps.
         partition: Which of their rows.
+        has_keys: Whether SURT keys are wanted, to look the linked addresses up in an index.
     """
 
     name: str
@@ -78,6 +81,7 @@ class LinksTask:
     partition: int
     min_karma: int
     blocked_domains: tuple[str, ...]
+    has_keys: bool
     folder: str = ""
 
 
@@ -88,7 +92,7 @@ def make_links(
 
     Returns:
         The step `links`: its shards have a table of `webtext.LINKS_SCHEMA` each (role "links"), and
-        the SURT keys of the linked addresses, sorted (role "keys").
+        the SURT keys of the linked addresses, sorted (role "keys"), where a crawl is named.
     """
     total = sum(dump.bytes for dump in dumps)
     partitions = min(-(-total // _PARTITION_BYTES), _MOST_PARTITIONS) or 1
@@ -106,17 +110,19 @@ def make_links(
     scores = make(output, SCORES, scores_shard, tasks, engine, progress)
     tables = [shard.output("scores") for shard in scores.shards]
     rules = (kind.min_karma, kind.blocked_domains)
+    has_keys = kind.commoncrawl is not None
     digests = [table.sha256 for table in tables]
     sums = [
         LinksTask(
             name=f"part-{partition:05d}",
             source=name,
-            key=fingerprint(LINKS, VERSION, digests, rules, partition),
+            key=fingerprint(LINKS, VERSION, digests, rules, partition, has_keys),
             weight=sum(table.bytes for table in tables) // partitions + 1,
             scores=tuple(scores.path(table) for table in tables),
             partition=partition,
             min_karma=rules[0],
             blocked_domains=rules[1],
+            has_keys=has_keys,
         )
         for partition in range(partitions)
     ]
@@ -131,13 +137,26 @@ def scores_shard(task: ScoresTask) -> Shard:
     with storage.publish(storage.join(task.folder, path)) as temporary:
         schema = submissions.SUBMISSIONS_SCHEMA.append(_PARTITION)
         with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
-            for batch in submissions.read(task.dump.path, name=task.dump.name, tally=tally):
+            read = submissions.read(task.dump.path, name=task.dump.name, tally=tally)
+            for batch in _gathered(read):
                 rows += batch.num_rows
                 for table in _by_partition(batch, task.partitions):
                     file.write_table(table, row_group_size=_ROWS)
     output = describe_output(task.folder, path, "scores", rows)
     counts = Counts(tally.read, rows, dict(sorted(tally.others.items())))
     return Shard(task.name, task.source, task.key, (output,), counts)
+
+
+def _gathered(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield batches together, so that the rows of a partition are many."""
+    held: list[pa.Table] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(table.num_rows for table in held) >= _SORTED_ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _by_partition(batch: pa.Table, partitions: int) -> Iterator[pa.Table]:
@@ -165,19 +184,18 @@ def links_shard(task: LinksTask) -> Shard:
     path = f"{task.source}/{task.name}.parquet"
     with storage.publish(storage.join(task.folder, path)) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    keys = _surt_keys(table.filter(pc.equal(table["fate"], webtext.LINKED)))
-    keys_path = f"{task.source}/keys-{task.name}.parquet"
-    with storage.publish(storage.join(task.folder, keys_path)) as temporary:
-        pq.write_table(keys, temporary, compression="zstd", row_group_size=KEYS_GROUP)
+    outputs = [describe_output(task.folder, path, "links", table.num_rows)]
+    if task.has_keys:
+        keys = _surt_keys(table.filter(pc.equal(table["fate"], webtext.LINKED)))
+        keys_path = f"{task.source}/keys-{task.name}.parquet"
+        with storage.publish(storage.join(task.folder, keys_path)) as temporary:
+            pq.write_table(keys, temporary, compression="zstd", row_group_size=KEYS_GROUP)
+        outputs.append(describe_output(task.folder, keys_path, "keys", keys.num_rows))
     found = {str(e["values"]): int(e["counts"]) for e in pc.value_counts(table["fate"]).to_pylist()}
     kept = found.pop(webtext.LINKED, 0)
-    outputs = (
-        describe_output(task.folder, path, "links", table.num_rows),
-        describe_output(task.folder, keys_path, "keys", keys.num_rows),
-    )
     counts = Counts(table.num_rows, kept, dict(sorted(found.items())))
     measures = {"submissions": rows.num_rows, "repeated_submissions": repeated}
-    return Shard(task.name, task.source, task.key, outputs, counts, measures)
+    return Shard(task.name, task.source, task.key, tuple(outputs), counts, measures)
 
 
 def _partition(path: str, partition: int) -> Iterator[pa.Table]:
@@ -197,16 +215,19 @@ def _surt_keys(linked: pa.Table) -> pa.Table:
     They are those of the address as submitted and as its key has it: without what only says where a
     visitor came from, which an index keeps if the crawler followed such a link.
     """
-    rows = {
-        (surt, page)
-        for url, original, page in zip(
-            *(linked[name].to_pylist() for name in ("url", "original", "page")), strict=True
-        )
-        for address in (original, f"http://{url}")
-        for surt in surt_keys(address)
-    }
-    surts, pages = zip(*sorted(rows), strict=True) if rows else ((), ())
-    return pa.table({"surt": list(surts), "page": list(pages)}, schema=KEYS_SCHEMA)
+    tables = [KEYS_SCHEMA.empty_table()]
+    for batch in linked.to_batches(max_chunksize=_CHUNK):
+        rows = [
+            (surt, page)
+            for url, original, page in zip(
+                *(batch.column(name).to_pylist() for name in ("url", "original", "page")),
+                strict=True,
+            )
+            for surt in surt_keys(original) | surt_keys(f"http://{url}")
+        ]
+        columns = zip(*rows, strict=True) if rows else ((), ())
+        tables.append(pa.table([list(column) for column in columns], schema=KEYS_SCHEMA))
+    return pa.concat_tables(tables).sort_by([("surt", "ascending"), ("page", "ascending")])
 
 
 def linked_urls(paths: Sequence[str]) -> webtext.LinkedUrls:

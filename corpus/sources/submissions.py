@@ -56,8 +56,8 @@ _MEDIA_ENDINGS = frozenset(
 )  # fmt: skip
 # A submission's text is at most 40,000 characters and its JSON about 200 kB with crossposts.
 _MAX_LINE_BYTES = 8 << 20
-# Submissions of a batch: 150 bytes each.
-_BATCH = 1 << 20
+# Submissions of a batch, as Python has them: 600 bytes each.
+_BATCH = 1 << 16
 
 
 @dataclass

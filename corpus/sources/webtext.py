@@ -8,7 +8,7 @@ them into text as it does with any other page.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ LOW_KARMA = "low_karma"
 OVER_18 = "over_18"
 WIKIPEDIA = "wikipedia"
 BLOCKED = "blocked"
+_CHUNK = 1 << 14  # values that are held as Python has them
 NOT_IN_INDEX = "not_in_index"  # linked, but the crawl that it was looked for in does not have it
 
 _WIKIPEDIA = frozenset({"wikipedia.org"})
@@ -71,9 +72,8 @@ def fates(
         {"original": "min", "karma": "sum", "safe": "sum", "submission": "count"},
     ).sort_by("url")
     blocked = frozenset(blocked_domains)
-    by_host = pa.array(
-        (_host_fate(urls.host_of(url.as_py()) or "", blocked) for url in found["original"]),
-        pa.string(),
+    by_host = _mapped(
+        found["original"], lambda url: _host_fate(urls.host_of(url) or "", blocked), pa.string()
     )
     by_karma = pc.if_else(
         pc.equal(found["safe"], 0),
@@ -83,13 +83,22 @@ def fates(
     columns = {
         "url": found["url"],
         "original": found["original"],
-        "page": pa.array((urls.page_hash(url.as_py()) for url in found["url"]), pa.uint64()),
+        "page": _mapped(found["url"], urls.page_hash, pa.uint64()),
         "karma": found["karma"],
         "submissions": found["submission"],
         "fate": pc.coalesce(by_host, by_karma),
     }
     table = pa.table(columns).cast(LINKS_SCHEMA)
     return table, submissions.num_rows - once.num_rows
+
+
+def _mapped(
+    column: pa.ChunkedArray, function: Callable[[str], object], kind: pa.DataType
+) -> pa.ChunkedArray:
+    """Return what a function makes of each value, a few of which are held as Python has them."""
+    starts = range(0, len(column), _CHUNK)
+    parts = (column.slice(start, _CHUNK).to_pylist() for start in starts)
+    return pa.chunked_array([pa.array([function(v) for v in part], kind) for part in parts], kind)
 
 
 def _grouped(table: pa.Table, keys: list[str], how: dict[str, str]) -> pa.Table:

@@ -17,7 +17,7 @@ from xml.parsers import expat
 from corpus.document import Document, Drop, DropReason, Place, identifier
 from corpus.errors import InputError
 from corpus.sources import bzip2, documents, multistream, streams, wikitext
-from corpus.sources.documents import damage_drop, iso_date
+from corpus.sources.document_rows import damage_drop, iso_date
 from corpus.sources.multistream import Stretch
 from corpus.sources.urls import host_of
 from corpus.sources.wikipedia_words import (

@@ -19,7 +19,7 @@ import zstandard
 
 from corpus.document import Document, Drop, DropReason, identifier
 from corpus.errors import InputError
-from corpus.sources import documents, streams
+from corpus.sources import document_rows, documents, streams
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -188,7 +188,7 @@ def test_read_repeated_and_odd_ids_go_on(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_iso_date_is_utc_or_none(value: object, date: str | None) -> None:
-    assert documents.iso_date(value) == date
+    assert document_rows.iso_date(value) == date
 
 
 def test_read_parquet_of_many_row_groups_gives_every_row(tmp_path: Path) -> None:
