@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Document, Drop
+from corpus.engine import LocalEngine
 from corpus.sources import bzip2, multistream, wikipedia
 from corpus.sources.multistream import Stretch
+from tests.made import digests, make_recipe, rows, run
 from tests.sources.test_wikipedia import END, SITE, page
 
 PAGES = [page(f"Page {n}", f"Prose of page {n}. " * (n % 7 + 1), number=n) for n in range(1, 41)]
@@ -170,3 +172,23 @@ def test_index_beside_a_dump_is_known_by_its_name() -> None:
     names += ["enwiki-20261120-pages-articles-multistream-index1.txt-p1p41242.bz2"]
     assert all(map(wikipedia.is_index, names))
     assert not wikipedia.is_index("enwiki-20261120-pages-articles-multistream1.xml-p1p41242.bz2")
+
+
+def test_one_dump_is_shared_out_and_the_lists_of_its_streams_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multistream, "SIZE", 700)
+    dump = tmp_path / "d" / "xwiki-1-pages-articles-multistream.xml.bz2"
+    dump.parent.mkdir()
+    dump.write_bytes(by_pages(4))
+    index = dump.with_name("xwiki-1-pages-articles-multistream-index.txt.bz2")
+    index.write_bytes(bz2.compress(b"0:1:Page 1\n"))
+    recipe = make_recipe({"w": {"wikipedia": f"{dump.parent}/*"}})
+    one = run(recipe, tmp_path / "one", "extract")
+    run(recipe, tmp_path / "two", "extract", LocalEngine(2))
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    extract = one.stage("extract")
+    assert [s.name for s in extract.shards] == [f"part-{n:05d}" for n in range(len(extract.shards))]
+    assert len(extract.shards) == -(-dump.stat().st_size // 700) > 2
+    found = [row["page"] for row in rows(extract, "documents")]
+    assert found == list(range(1, 41))
