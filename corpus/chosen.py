@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from corpus import storage
 from corpus.engine import Engine
+from corpus.found_pages import by_archive
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.progress import Progress
-from corpus.selection import by_archive
 from corpus.sources import webtext
 from corpus.stage_folder import describe_output, make
 
@@ -112,7 +112,7 @@ def _in(pages: npt.NDArray[np.uint64], have: npt.NDArray[np.uint64]) -> npt.NDAr
 
 
 def archives(path: str) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the chosen places by archive; see `selection.archives_of`."""
+    """Return the chosen places by archive; see `found_pages.archives_of`."""
     with storage.open_arrow(path) as file:
         table = pq.read_table(file, columns=["archive", "offset", "length"])
     return by_archive(table, where=path)

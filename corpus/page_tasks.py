@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from corpus import chosen, links, selection, storage
+from corpus import chosen, found_pages, links, selection, storage
 from corpus.config import CommonCrawl, LinkedPages, Pages, Recipe, WebText
 from corpus.crawl_shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
@@ -87,7 +87,7 @@ def page_tasks(this: CrawlRun, name: str, kind: CommonCrawl, pages: Pages) -> li
         step = _look(this, name, kind.base_url, snapshot, pages.index, wanted)
         found.append(step)
         tasks += _fetches(
-            this, name, kind.base_url, selection.archives_of(step, pages.limit), len(tasks)
+            this, name, kind.base_url, found_pages.archives_of(step, pages.limit), len(tasks)
         )
     this.steps.extend(found)
     if not tasks:
@@ -96,7 +96,7 @@ def page_tasks(this: CrawlRun, name: str, kind: CommonCrawl, pages: Pages) -> li
             where=f"sources.{name}.commoncrawl.pages",
             fix="Check the spelling, and the snapshots: few pages are in all of them.",
         )
-    missing = selection.missing_of(found, wanted.selection)
+    missing = found_pages.missing_of(found, wanted.selection)
     if missing:
         key = fingerprint("crawl", name, "not_in_index", missing)
         tasks.append(CrawlTask("not-in-index", name, key, 1, this.session, missing=missing))

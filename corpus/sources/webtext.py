@@ -59,52 +59,80 @@ def fates(
         `fate` is `linked` or, of these, the first that holds: `wikipedia`, `blocked`, `over_18`
         (every submission is), `low_karma`.
     """
-    once = _grouped(
-        submissions,
-        ["url", "submission"],
-        {"original": "min", "score": "max", "over_18": "max"},
+    # Sorted and cut where the values change: a third of the memory of pyarrow's `group_by`.
+    rows = submissions.sort_by([("url", "ascending"), ("original", "ascending")]).combine_chunks()
+    count = rows.num_rows
+    url, original = (rows[name].combine_chunks() for name in ("url", "original"))
+    changes = np.ones(count, np.bool_)
+    if count:
+        changes[1:] = pc.not_equal(url.slice(1), url.slice(0, count - 1)).to_numpy(False)
+    firsts, address = np.flatnonzero(changes), np.cumsum(changes) - 1
+    karma, safe, distinct = _sums(
+        address,
+        rows["submission"].to_numpy(),
+        rows["score"].to_numpy(),
+        rows["over_18"].to_numpy(),
     )
-    safe = pc.cast(pc.invert(once["over_18"]), pa.int64())
-    once = once.append_column("karma", pc.multiply(once["score"], safe)).append_column("safe", safe)
-    found = _grouped(
-        once,
-        ["url"],
-        {"original": "min", "karma": "sum", "safe": "sum", "submission": "count"},
-    ).sort_by("url")
+    del rows
+    url, original = url.take(pa.array(firsts)), original.take(pa.array(firsts))
     blocked = frozenset(blocked_domains)
     by_host = _mapped(
-        found["original"], lambda url: _host_fate(urls.host_of(url) or "", blocked), pa.string()
+        original, lambda url: _host_fate(urls.host_of(url) or "", blocked), pa.string()
     )
-    by_karma = pc.if_else(
-        pc.equal(found["safe"], 0),
-        OVER_18,
-        pc.if_else(pc.greater_equal(found["karma"], min_karma), LINKED, LOW_KARMA),
+    by_karma = pa.array(
+        np.where(safe == 0, OVER_18, np.where(karma >= min_karma, LINKED, LOW_KARMA))
     )
-    columns = {
-        "url": found["url"],
-        "original": found["original"],
-        "page": _mapped(found["url"], urls.page_hash, pa.uint64()),
-        "karma": found["karma"],
-        "submissions": found["submission"],
-        "fate": pc.coalesce(by_host, by_karma),
-    }
-    table = pa.table(columns).cast(LINKS_SCHEMA)
-    return table, submissions.num_rows - once.num_rows
+    table = pa.table(
+        {
+            "url": url,
+            "original": original,
+            "page": _mapped(url, urls.page_hash, pa.uint64()),
+            "karma": karma,
+            "submissions": distinct,
+            "fate": pc.coalesce(by_host, pc.cast(by_karma, pa.string())),
+        }
+    )
+    return table.cast(LINKS_SCHEMA), count - int(distinct.sum())
+
+
+def _sums(
+    address: npt.NDArray[np.int64],
+    submission: npt.NDArray[np.uint64],
+    score: npt.NDArray[np.int64],
+    over_18: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return karma, safe submissions and all submissions of each address, each submission once.
+
+    Args:
+        address: Number of the address of each row, from 0 on.
+        submission: Hash of the submission of each row.
+        score: Its score there.
+        over_18: Whether it is marked there.
+    """
+    if not len(address):
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    order = np.lexsort((submission, address))
+    address, submission = address[order], submission[order]
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (address[1:] != address[:-1]) | (submission[1:] != submission[:-1])
+    starts = np.flatnonzero(is_new)
+    best = np.maximum.reduceat(score[order], starts)
+    safe = ~np.logical_or.reduceat(over_18[order], starts)
+    address = address[starts]
+    firsts = np.flatnonzero(np.append(True, address[1:] != address[:-1]))
+    karma = np.add.reduceat(np.where(safe, best, 0), firsts)
+    distinct = np.diff(np.append(firsts, len(address)))
+    return karma, np.add.reduceat(safe.astype(np.int64), firsts), distinct
 
 
 def _mapped(
-    column: pa.ChunkedArray, function: Callable[[str], object], kind: pa.DataType
+    column: pa.Array, function: Callable[[str], object], kind: pa.DataType
 ) -> pa.ChunkedArray:
     """Return what a function makes of each value, a few of which are held as Python has them."""
     starts = range(0, len(column), _CHUNK)
     parts = (column.slice(start, _CHUNK).to_pylist() for start in starts)
     return pa.chunked_array([pa.array([function(v) for v in part], kind) for part in parts], kind)
-
-
-def _grouped(table: pa.Table, keys: list[str], how: dict[str, str]) -> pa.Table:
-    grouped = table.group_by(keys, use_threads=False).aggregate(list(how.items()))
-    names = [*keys, *(f"{column}_{function}" for column, function in how.items())]
-    return grouped.select(names).rename_columns([*keys, *how])
 
 
 class LinkedUrls:
