@@ -147,12 +147,12 @@ class WebText(Settings):
 
 
 class Documents(Settings):
-    """Ready-made documents: JSONL (plain, `.gz`, `.zst`, `.bz2`, `.xz`), Parquet or plain text."""
+    """Ready-made documents: JSONL, Parquet, plain text, or tar of these; plain or compressed."""
 
     paths: Paths
     """Files or patterns."""
     fields: dict[Literal["text", "id", "url", "date", "title"], str] = Field(default_factory=dict)
-    """Which field of the file holds which of ours, where the names differ: `{text: content}`."""
+    """Which field of the file is which of ours, where names differ: `{text: data.content}`."""
 
 
 class Stdlib(Settings):
@@ -185,7 +185,7 @@ class Source(Settings):
     warc: Paths | None = None
     """WARC, ARC or WET files, local or remote."""
     wikipedia: Paths | None = None
-    """Wikipedia dumps (`*-pages-articles*.xml.bz2`)."""
+    """Wikipedia dumps (`*-pages-articles*.xml.bz2`), or the Parquet of wikimedia/wikipedia."""
     webtext: WebText | None = None
     """Pages that Reddit submissions link to."""
     books: Paths | None = None
@@ -197,7 +197,7 @@ class Source(Settings):
         ]
         | None
     ) = None
-    """JSONL or Parquet files: a path, a list of paths, or `{paths, fields}`."""
+    """JSONL, Parquet, text or tar files: a path, a list of paths, or `{paths, fields}`."""
     stdlib: Stdlib | None = None
     """Made from the Python installation itself, for trying things out without a network."""
 

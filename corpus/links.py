@@ -31,8 +31,8 @@ from corpus.stage_folder import describe_output, make
 
 SCORES, LINKS = "scores", "links"
 VERSION = 2  # of the tables of these steps; raise it when the same dumps give other rows
-# Of dumps (some ten times as much text, of which a third are outbound links) in a partition.
-_PARTITION_BYTES = 1 << 30
+# Of dumps in a partition: about a million outbound links, which take 0.7 kB each to sum.
+_PARTITION_BYTES = 1 << 29
 _MOST_PARTITIONS = 256
 _PARTITION = pa.field("partition", pa.int32(), nullable=False)
 _ROWS = 1 << 16  # in a row group

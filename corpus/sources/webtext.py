@@ -79,9 +79,8 @@ def fates(
     by_host = _mapped(
         original, lambda url: _host_fate(urls.host_of(url) or "", blocked), pa.string()
     )
-    by_karma = pa.array(
-        np.where(safe == 0, OVER_18, np.where(karma >= min_karma, LINKED, LOW_KARMA))
-    )
+    enough = np.where(karma >= min_karma, LINKED, LOW_KARMA)
+    by_karma = pa.array(np.where(safe == 0, OVER_18, enough))
     table = pa.table(
         {
             "url": url,

@@ -122,10 +122,10 @@ def _stretch(
                 reader.close()
             return
         except streams.DamagedStreamError as damage:
-            if xml.is_own or reader.is_inside:
-                drop = damage_drop(damage, name, reader.page_id, lost="the rest of this stream")
-                own = identifier("damaged", name, stretch.start, xml.place)
-                yield dataclasses.replace(drop, id=own)
+            drop = damage_drop(damage, name, reader.page_id, lost="the rest of this stream")
+            # What ends a page of this stretch may be damaged in the next, which says so as well.
+            own = identifier("damaged", name, stretch.start, xml.place)
+            yield dataclasses.replace(drop, id=own)
         except (expat.ExpatError, RefusedError) as error:
             for page in reader.taken():
                 yield _row(page, reader.site, name, max_document_bytes)

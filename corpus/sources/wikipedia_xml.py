@@ -91,11 +91,6 @@ class Reader:
         """Identifier of the page that is being read."""
         return None if self._page is None else integer(self._page.values.get("id"))
 
-    @property
-    def is_inside(self) -> bool:
-        """Whether a page has begun and not ended."""
-        return self._page is not None
-
     def feed(self, block: bytes) -> list[Page]:
         """Read a block; return the pages that are whole with it."""
         self._parser.Parse(block, False)

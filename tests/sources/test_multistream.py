@@ -75,6 +75,14 @@ def test_stretches_find_a_page_whose_mark_is_cut_by_a_stream_and_a_stretch(
     assert rows == [whole(path)] * 3
 
 
+def test_stretch_within_one_page_has_no_page(tmp_path: Path) -> None:
+    mark = XML.index(b"<page>", len(XML) // 2)
+    pieces = [packed([XML[: mark + 50]]), packed([XML[mark + 50 : mark + 90]])]
+    path = tmp_path / "dump.xml.bz2"
+    path.write_bytes(b"".join(pieces) + packed([XML[mark + 90 :]]))
+    assert in_stretches(path, [len(pieces[0]), len(pieces[0] + pieces[1])]) == whole(path)
+
+
 def test_stretches_of_a_damaged_stream_go_on_at_the_next(tmp_path: Path) -> None:
     data = bytearray(by_pages(5))
     starts = [found.start() for found in re.finditer(rb"BZh91AY&SY", bytes(data))]

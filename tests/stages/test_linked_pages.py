@@ -52,7 +52,9 @@ def dumps(folder: Path) -> tuple[list[str], set[str]]:
         for number, url in enumerate(wanted)
     ]
     first = [submission(url, 2, number) for number, url in enumerate(spelled)]
-    again = [submission(url, 1, 1000 + number) for number, url in enumerate(wanted)]
+    # Of some pages no one has posted the address that the index has.
+    second = [spelled[n] if n % 4 == 1 else url for n, url in enumerate(wanted)]
+    again = [submission(url, 1, 1000 + number) for number, url in enumerate(second)]
     few = [submission(row.url, 1, 2000 + n) for n, row in enumerate(ROWS[1::4])]
     other = [submission(LOST, 9, 3000), {"is_self": True}, submission("https://i.redd.it/x", 1, 0)]
     # Wrong case of a path: the index's key forgets it, and the page is another one.
@@ -128,6 +130,8 @@ def test_linked_pages_do_not_depend_on_workers_or_partitions(
     step = [p for p in (tmp_path / "one").glob("links-*") if p.is_dir()]
     assert len(list(step[0].glob("w/part-*"))) > 3
     assert {row["url"] for row in rows(one.stage("extract"), "documents")} == wanted
+    ledger = [row["url"] for row in rows(one.stage("crawl"), "links")]
+    assert len(ledger) == len(set(ledger))
     assert two.stage("extract").counts().kept == len(wanted)
     again = Recording()
     run(recipe, tmp_path / "one", "extract", progress=again)
