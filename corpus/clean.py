@@ -22,6 +22,9 @@ from corpus.tables import Block, Table, size
 BETWEEN = {
     "paths": "crawl",
     "index": "crawl",
+    "submissions": "crawl",
+    "chosen": "crawl",
+    "scores": "extract",
     "links": "extract",
     "sample": "filter",
     "classifier": "filter",

@@ -100,26 +100,45 @@ class CommonCrawl(Settings):
         return self
 
 
+class LinkedPages(Settings):
+    """Where in Common Crawl the pages that submissions link to are looked for."""
+
+    snapshots: Annotated[tuple[Snapshot, ...], _ONE_OR_MORE, Field(min_length=1)]
+    """Snapshot ids; a page is taken from the first of them that has it."""
+    base_url: RecipePath = "https://data.commoncrawl.org/"
+    """Where the crawl is: the public address, `s3://commoncrawl/`, a mirror, or a local folder."""
+    index: Literal["columnar", "cdxj"] = "columnar"
+    """Which index to look in; for a few thousand links `cdxj` reads far less."""
+
+
 class WebText(Settings):
     """Pages that Reddit submissions with enough karma link to (GPT-2, section 2.1)."""
 
     submissions: Paths
     """Submissions dumps: newline-delimited JSON, plain, `.gz` or `.zst`."""
-    pages: Paths
+    pages: Paths | None = None
     """WARC files in which the linked pages are looked for."""
+    commoncrawl: LinkedPages | None = None
+    """A crawl in whose index they are looked for, instead of `pages`; they are fetched by range."""
     min_karma: int = 3
     """Least karma, summed over all submissions of a page (GPT-2 and GPT-3: 3)."""
     blocked_domains: tuple[str, ...] = ()
     """Domains whose pages are left out, with their sub-domains."""
 
+    @model_validator(mode="after")
+    def _one_place(self) -> WebText:
+        if (self.pages is None) == (self.commoncrawl is None):
+            raise ValueError("give either pages (WARC files) or commoncrawl")
+        return self
+
 
 class Documents(Settings):
-    """Ready-made documents: JSONL (plain, `.gz`, `.zst`, `.bz2`, `.xz`), Parquet or plain text."""
+    """Ready-made documents: JSONL, Parquet, plain text, or tar of these; plain or compressed."""
 
     paths: Paths
     """Files or patterns."""
     fields: dict[Literal["text", "id", "url", "date", "title"], str] = Field(default_factory=dict)
-    """Which field of the file holds which of ours, where the names differ: `{text: content}`."""
+    """Which field of the file is which of ours, where names differ: `{text: data.content}`."""
 
 
 class Stdlib(Settings):
@@ -152,7 +171,7 @@ class Source(Settings):
     warc: Paths | None = None
     """WARC, ARC or WET files, local or remote."""
     wikipedia: Paths | None = None
-    """Wikipedia dumps (`*-pages-articles*.xml.bz2`)."""
+    """Wikipedia dumps (`*-pages-articles*.xml.bz2`), or the Parquet of wikimedia/wikipedia."""
     webtext: WebText | None = None
     """Pages that Reddit submissions link to."""
     books: Paths | None = None
@@ -164,7 +183,7 @@ class Source(Settings):
         ]
         | None
     ) = None
-    """JSONL or Parquet files: a path, a list of paths, or `{paths, fields}`."""
+    """JSONL, Parquet, text or tar files: a path, a list of paths, or `{paths, fields}`."""
     stdlib: Stdlib | None = None
     """Made from the Python installation itself, for trying things out without a network."""
 

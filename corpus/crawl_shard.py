@@ -38,6 +38,7 @@ class CrawlTask:
         pieces: Fetch only the records at these places: offset and length of each, as int64.
         missing: Addresses to account for that the index does not have; nothing is fetched.
         make: A miniature source to make instead, with its seed.
+        chosen: For a table of links at `path`: that of the pages which are fetched.
         listing: Of a list that is fetched: what in it has to be right, or it is not kept.
     """
 
@@ -56,6 +57,7 @@ class CrawlTask:
     make: Stdlib | None = None
     seed: int = 0
     listing: Literal["", "paths", "blocks"] = ""
+    chosen: str = ""
     folder: str = ""
 
     @property
@@ -70,6 +72,8 @@ def crawl_shard(task: CrawlTask) -> Shard:
         lost = {"not_in_index": len(task.missing)}
         counts, absent = Counts(len(task.missing), 0, lost), {"not_in_index": list(task.missing)}
         return Shard(task.name, task.source, task.key, (), counts, {"bytes": 0}, absent)
+    if task.chosen:
+        return _fates(task)
     details: dict[str, str] = {}
     if task.make is not None:
         outputs = _make(task, task.make)
@@ -88,6 +92,24 @@ def crawl_shard(task: CrawlTask) -> Shard:
     measures = {"bytes": sum(output.bytes for output in outputs)}
     counts = Counts(files, files)
     return Shard(task.name, task.source, task.key, outputs, counts, measures, details)
+
+
+def _fates(task: CrawlTask) -> Shard:
+    """Write what became of every address that was submitted."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from corpus import chosen
+
+    table = chosen.fates(task.path, task.chosen)
+    path = f"{task.source}/{task.name}.parquet"
+    with storage.publish(storage.join(task.folder, path)) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    output = describe_output(task.folder, path, task.role, table.num_rows)
+    fates = {str(e["values"]): int(e["counts"]) for e in pc.value_counts(table["fate"]).to_pylist()}
+    kept = fates.pop("linked", 0)
+    counts = Counts(table.num_rows, kept, dict(sorted(fates.items())))
+    return Shard(task.name, task.source, task.key, (output,), counts, {"bytes": output.bytes})
 
 
 @contextmanager

@@ -10,18 +10,17 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from corpus import storage
 from corpus.config import Extract
 from corpus.document import Document, Drop, DropReason, Page
 from corpus.document_writer import DocumentWriter
 from corpus.errors import InputError
+from corpus.links import linked_urls
 from corpus.manifest import Shard
-from corpus.parts import read_columns, write_table
+from corpus.parts import write_table
 from corpus.prefilter import Look, Looks, looked
 from corpus.sandbox import Failure, Sandbox
+from corpus.sources.multistream import Stretch
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,9 @@ class ExtractTask:
         file_name: Its stable name, part of the documents' identifiers.
         reader: Which source module reads it.
         fields: For documents: the file's names of our fields.
-        links: For WebText: the path of the table of linked pages.
+        links: For WebText: the paths of the tables of linked pages.
         offsets: For pages chosen from an archive: the path of the table of their places in it.
+        stretch: Of a dump that is shared out: the part of it that is read here.
         settings: How pages become text.
         look: What is looked at before a page is extracted, or None when all are.
         stamp: Of a file that is read where it lies: size and time when its digest was taken.
@@ -48,9 +48,10 @@ class ExtractTask:
     file_name: str
     reader: str
     fields: Mapping[str, str]
-    links: str
+    links: tuple[str, ...]
     offsets: str | None
     settings: Extract
+    stretch: Stretch | None = None
     look: Look | None = None
     stamp: str = ""
     folder: str = ""
@@ -93,7 +94,10 @@ def _documents(task: ExtractTask, looks: Looks) -> Iterator[Document | Drop]:
         from corpus.sources import wikipedia
 
         yield from wikipedia.read(
-            task.path, name=task.file_name, max_document_bytes=settings.max_document_bytes
+            task.path,
+            name=task.file_name,
+            max_document_bytes=settings.max_document_bytes,
+            stretch=task.stretch,
         )
     elif task.reader == "books":
         from corpus.sources import books
@@ -110,7 +114,7 @@ def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
     if task.reader == "webtext":
         from corpus.sources import webtext
 
-        linked = webtext.LinkedUrls(_linked_urls(task.links))
+        linked = linked_urls(task.links)
         return webtext.read(
             task.path,
             name=task.file_name,
@@ -127,11 +131,6 @@ def _pages(task: ExtractTask) -> Iterator[Page | Drop]:
         offsets=task.offsets,
         verify_digests=verify,
     )
-
-
-def _linked_urls(path: str) -> pa.ChunkedArray:
-    table = read_columns(path, ["url", "fate"])
-    return table.filter(pc.equal(table["fate"], "linked"))["url"]
 
 
 def _extracted(

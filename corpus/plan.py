@@ -199,11 +199,14 @@ def _inputs(source: Source) -> Inputs:
     if source.stdlib is not None:
         return Inputs(0, 0, (), ("made at run time",))
     if source.webtext is not None:
-        patterns = (*kind.submissions, *kind.pages)
+        patterns = (*kind.submissions, *(kind.pages or ()))
     else:
         patterns = kind.paths if source.documents is not None else kind
     remote = tuple(pattern for pattern in patterns if storage.is_remote(pattern))
-    found = {p: storage.find(p) for p in patterns if p not in remote}
+    linked = source.webtext.commoncrawl if source.webtext is not None else None
+    if linked is not None:
+        remote += (f"linked pages of {', '.join(linked.snapshots)}",)
+    found = {p: storage.find(p) for p in patterns if not storage.is_remote(p)}
     files_ = dict.fromkeys(file for matches in found.values() for file in matches)
     missing = tuple(pattern for pattern, matches in found.items() if not matches)
     return Inputs(len(files_), sum(storage.size(file) for file in files_), missing, remote)

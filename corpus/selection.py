@@ -1,38 +1,32 @@
 """The pages that a recipe names, looked up in the index of a snapshot: a step of `crawl`.
 
 In: the index of each snapshot, of which only what can matter is fetched. Out: a table of places
-(archive, offset, length) in `index-<fingerprint>/`, and the places of each archive together.
+(archive, offset, length) in `index-<fingerprint>/`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
-from corpus.config import CommonCrawl, Pages
+from corpus.config import Pages
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.sources import commoncrawl, index_lines, index_table
-from corpus.sources.crawl_index import PLACES, Selection, places, surt_keys
-from corpus.sources.urls import host_of, in_domains
+from corpus.sources.crawl_index import Selection, places
 from corpus.stage_folder import describe_output
 
 if TYPE_CHECKING:
     from corpus.fetching.session import Session
 
 STEP = "index"
-VERSION = 1  # of the table of places; raise it when the same index gives other rows
+VERSION = 2  # of the table of places; raise it when the same index gives other rows
 _SUBSET = "/subset=warc/"  # of the columnar index: the pages
-_SORTED = [("draw", "ascending"), ("archive", "ascending"), ("offset", "ascending")]
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,22 @@ class IndexTask:
     folder: str = ""
 
 
-def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for in an index.
+
+    Attributes:
+        selection: Which pages.
+        limit: Most pages of a snapshot.
+        digest: Of both: what the answer depends on beside the index.
+    """
+
+    selection: Selection
+    limit: int | None
+    digest: str
+
+
+def selected(pages: Pages, archives: Sequence[str] | None) -> Wanted:
     """Return what a recipe selects, in none but these archives.
 
     Raises:
@@ -75,44 +84,47 @@ def selection_of(pages: Pages, archives: Sequence[str] | None) -> Selection:
         None if archives is None else frozenset(archives),
     )
     selection.check()
-    return selection
+    chosen = pages.model_dump(mode="json")
+    return Wanted(selection, pages.limit, fingerprint(chosen, archives and sorted(archives)))
+
+
+def listed(keys: Manifest) -> Wanted:
+    """Return the pages whose SURT keys are the outputs "keys" of a step."""
+    files = [(keys.path(file), file.sha256) for shard in keys.shards for file in shard.all("keys")]
+    paths = tuple(path for path, _ in files)
+    selection = Selection((), (), (), (), (), None, listed=paths)
+    return Wanted(selection, None, fingerprint([digest for _, digest in files]))
 
 
 def table_tasks(
-    name: str,
-    kind: CommonCrawl,
-    files: Sequence[str],
-    selection: Selection,
-    seed: int,
-    how: Session,
+    name: str, base_url: str, files: Sequence[str], wanted: Wanted, seed: int, how: Session
 ) -> list[IndexTask]:
     """Return a task for each file of the columnar index of a snapshot.
 
     Args:
         name: Name of the source.
-        kind: Its settings.
-        files: Paths of the index, relative to `kind.base_url`.
-        selection: Which pages.
+        base_url: Where the crawl is.
+        files: Paths of the index, relative to it.
+        wanted: Which pages.
         seed: The recipe's seed.
         how: How to ask.
 
     Raises:
         InputError: The index has no table of pages.
     """
-    wanted = [path for path in files if _SUBSET in path and path.endswith(".parquet")]
-    if not wanted:
-        raise InputError(f"the index has no files under {_SUBSET}", where=kind.base_url)
-    addresses = [commoncrawl.address(kind.base_url, path) for path in wanted]
-    found = [(address, ()) for address in addresses]
-    return list(_tasks(name, kind, found, selection, seed, how))
+    tables = [path for path in files if _SUBSET in path and path.endswith(".parquet")]
+    if not tables:
+        raise InputError(f"the index has no files under {_SUBSET}", where=base_url)
+    found = [(commoncrawl.address(base_url, path), ()) for path in tables]
+    return list(_tasks(name, found, wanted, seed, how))
 
 
 def line_tasks(
     name: str,
-    kind: CommonCrawl,
+    base_url: str,
     snapshot: str,
     cluster: str,
-    selection: Selection,
+    wanted: Wanted,
     seed: int,
     how: Session,
 ) -> list[IndexTask]:
@@ -120,23 +132,23 @@ def line_tasks(
 
     Args:
         name: Name of the source.
-        kind: Its settings.
+        base_url: Where the crawl is.
         snapshot: Its id.
         cluster: Local path or URL of the fetched `cluster.idx`.
-        selection: Which pages, by address.
+        wanted: Which pages, by address.
         seed: The recipe's seed.
         how: How to ask.
 
     Raises:
         InputError: `cluster.idx` is damaged.
     """
-    folder = commoncrawl.address(kind.base_url, index_folder(snapshot))
+    folder = commoncrawl.address(base_url, index_folder(snapshot))
     found: dict[str, list[tuple[int, int]]] = {}
     with storage.open_input(cluster) as lines:
-        for block in index_lines.blocks(lines, selection, where=f"{folder}/cluster.idx"):
+        for block in index_lines.blocks(lines, wanted.selection, where=f"{folder}/cluster.idx"):
             found.setdefault(block.file, []).append((block.offset, block.length))
-    listed = [(f"{folder}/{file}", tuple(blocks)) for file, blocks in sorted(found.items())]
-    return list(_tasks(name, kind, listed, selection, seed, how))
+    files = [(f"{folder}/{file}", tuple(blocks)) for file, blocks in sorted(found.items())]
+    return list(_tasks(name, files, wanted, seed, how))
 
 
 def index_folder(snapshot: str) -> str:
@@ -146,22 +158,17 @@ def index_folder(snapshot: str) -> str:
 
 def _tasks(
     name: str,
-    kind: CommonCrawl,
     found: Sequence[tuple[str, tuple[tuple[int, int], ...]]],
-    selection: Selection,
+    wanted: Wanted,
     seed: int,
     how: Session,
 ) -> Iterator[IndexTask]:
-    assert kind.pages is not None  # the caller has looked
-    archives = None if selection.archives is None else sorted(selection.archives)
-    chosen = kind.pages.model_dump(mode="json")
     for number, (path, blocks) in enumerate(found):
         # A published index never changes; that of a local mirror may.
         stamp = "" if storage.is_remote(path) else storage.stamp(path)
-        key = fingerprint(STEP, VERSION, path, stamp, blocks, chosen, archives, seed)
+        key = fingerprint(STEP, VERSION, path, stamp, blocks, wanted.digest, seed)
         part = f"part-{number:05d}"
-        limit = kind.pages.limit
-        yield IndexTask(part, name, key, 1, path, blocks, selection, seed, limit, how)
+        yield IndexTask(part, name, key, 1, path, blocks, wanted.selection, seed, wanted.limit, how)
 
 
 def index_shard(task: IndexTask) -> Shard:
@@ -201,7 +208,7 @@ def _lines(task: IndexTask, reader: index_table.Ranges) -> pa.Table:
             except InputError:  # a bit may have turned on the way
                 again = reader.read_agreed(offset, offset + length)
                 rows += index_lines.rows(again, task.selection, where=where)
-    return places(rows, seed=task.seed, limit=task.limit, where=task.path)
+    return places(rows, task.selection, seed=task.seed, limit=task.limit, where=task.path)
 
 
 def _neighbours(blocks: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
@@ -209,65 +216,3 @@ def _neighbours(blocks: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]
     from corpus.fetching.pieces import groups
 
     return groups(blocks)
-
-
-def archives_of(manifest: Manifest, limit: int | None) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the places of all wanted pages of a snapshot, in the order of each archive.
-
-    Args:
-        manifest: What the step has found.
-        limit: Most pages.
-
-    Returns:
-        Paths of archives, sorted, each with an array (pages, 2) of offset and length.
-
-    Raises:
-        InputError: Two pages of an archive overlap: the index is not of this crawl.
-    """
-    table = _read(manifest, ["archive", "offset", "length", "draw"])
-    if limit is not None:
-        table = table.sort_by(_SORTED).slice(0, limit)
-    table = table.sort_by([("archive", "ascending"), ("offset", "ascending")])
-    archives = pc.run_end_encode(table["archive"].combine_chunks()) if table.num_rows else None
-    if archives is None:
-        return {}
-    both = np.stack([table["offset"].to_numpy(), table["length"].to_numpy()], axis=1)
-    ends = [0, *archives.run_ends.to_pylist()]
-    found: dict[str, npt.NDArray[np.int64]] = {}
-    for archive, (start, end) in zip(archives.values.to_pylist(), pairwise(ends), strict=True):
-        pieces = both[start:end]
-        if np.any(pieces[:-1].sum(axis=1) > pieces[1:, 0]):
-            raise InputError(
-                f"two records of {archive} overlap, says the index",
-                where=manifest.folder,
-                fix="Check base_url: index and archives have to be of one crawl.",
-            )
-        found[archive] = pieces
-    return found
-
-
-def missing_of(manifests: Sequence[Manifest], selection: Selection) -> tuple[str, ...]:
-    """Return the addresses, hosts and domains of which no snapshot has a page, as given."""
-    if not selection.addressed:
-        return ()
-    keys: set[str] = set()
-    hosts: set[str] = set()
-    for manifest in manifests:
-        for url in _read(manifest, ["url"])["url"].to_pylist():
-            keys |= surt_keys(url)
-            hosts.add(host_of(url) or "")
-    lost = [url for url in selection.urls if not surt_keys(url) & keys]
-    lost += [host for host in selection.hosts if host_of(f"http://{host}/") not in hosts]
-    for domain in selection.domains:
-        asked = host_of(f"http://{domain}/") or domain
-        if not any(in_domains(host, (asked,)) for host in hosts):
-            lost.append(domain)
-    return tuple(lost)
-
-
-def _read(manifest: Manifest, columns: Sequence[str]) -> pa.Table:
-    tables = [PLACES.empty_table().select(columns)]
-    for shard in manifest.shards:
-        with storage.open_arrow(manifest.path(shard.output("places"))) as file:
-            tables.append(pq.read_table(file, columns=list(columns)))
-    return pa.concat_tables(tables)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from corpus.document import Document, Drop, DropReason, Place, identifier
 from corpus.errors import InputError
 from corpus.sources import documents, epub, streams
+from corpus.sources.document_rows import damage_drop
 
 _TEXTS = (".txt", ".text", ".md")
 _LINES = (".jsonl", ".ndjson", ".json", ".parquet")
@@ -97,7 +98,7 @@ def _text(path: str, name: str, max_document_bytes: int) -> Document | Drop:
     try:
         data = streams.whole(path, max_bytes=max_document_bytes)
     except streams.DamagedStreamError as damage:
-        return documents.damage_drop(damage, name, 1)
+        return damage_drop(damage, name, 1)
     if data is None:
         return _drop(name, DropReason.TEXT_TOO_LARGE, f"more than {max_document_bytes:,} bytes")
     text = streams.decode(data)

@@ -11,6 +11,7 @@ for its removal of session identifiers.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +21,9 @@ import pyarrow as pa
 import xxhash
 
 from corpus.errors import InputError
-from corpus.sources import commoncrawl
-from corpus.sources.urls import host_of, in_domains
+from corpus.sources import commoncrawl, urls
+from corpus.sources.listed_keys import Keys, ListedKeys
+from corpus.sources.urls import host_of, in_domains, page_hash
 
 _WWW = re.compile(r"^www\d*\.")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -36,6 +38,7 @@ PLACES = pa.schema(
         ("offset", pa.int64()),
         ("length", pa.int64()),
         ("draw", pa.uint64()),
+        ("page", pa.uint64()),  # `urls.page_hash` of the address, where pages are listed; or null
     ]
 )
 
@@ -101,6 +104,8 @@ class Selection:
         languages: Codes, one of which has to be the first that the index names for the page.
         mime: Types, one of which has to be what the crawler detected.
         archives: The only archives that count, or None for all.
+        listed: Paths of tables of SURT keys (`listed_keys`), for more addresses than `urls` holds.
+            A page counts if its address has one of the keys and is one of the pages beside it.
     """
 
     urls: tuple[str, ...]
@@ -109,6 +114,7 @@ class Selection:
     languages: tuple[str, ...]
     mime: tuple[str, ...]
     archives: frozenset[str] | None
+    listed: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise `InputError` for an address, host or domain that is none."""
@@ -127,7 +133,7 @@ class Selection:
     @property
     def addressed(self) -> bool:
         """Whether the pages are named by address, so that only ranges of an index can hold them."""
-        return bool(self.urls or self.hosts or self.domains)
+        return bool(self.urls or self.hosts or self.domains or self.listed)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -135,14 +141,20 @@ class Selection:
         return frozenset(key for url in self.urls for key in surt_keys(url))
 
     @cached_property
-    def ranges(self) -> tuple[tuple[str, str], ...]:
-        """Ranges [first, last] of keys outside of which nothing is wanted, sorted."""
-        found = {(key, key) for key in self.keys}
-        for host in (*self._hosts, *self._domains):
-            # After the host comes ")", or ":" and a port; after a domain also "," and a label. All
-            # of them, and what of other hosts lies between them, sorts before ";".
-            found.add((f"{_reversed(host)})", f"{_reversed(host)};"))
-        return tuple(sorted(found))
+    def _sorted(self) -> list[str]:
+        return sorted(self.keys)
+
+    @cached_property
+    def _listed(self) -> ListedKeys:
+        return ListedKeys(self.listed)
+
+    @cached_property
+    def _ranges(self) -> tuple[tuple[str, str], ...]:
+        """Ranges [first, last] of the keys of hosts and domains."""
+        # After the host comes ")", or ":" and a port; after a domain also "," and a label. All of
+        # them, and what of other hosts lies between them, sorts before ";".
+        ends = (_reversed(host) for host in (*self._hosts, *self._domains))
+        return tuple(sorted({(f"{end})", f"{end};") for end in ends}))
 
     @cached_property
     def _hosts(self) -> frozenset[str]:
@@ -152,11 +164,26 @@ class Selection:
     def _domains(self) -> frozenset[str]:
         return frozenset(host_of(f"http://{domain}/") or domain for domain in self.domains)
 
+    def within(self, first: str, last: str) -> Keys:
+        """Return the keys of single pages from `first` to `last`; see `ListedKeys.within`."""
+        if self.listed:
+            return self._listed.within(first, last)
+        start, stop = bisect_left(self._sorted, first), bisect_right(self._sorted, last)
+        return Keys(frozenset(self._sorted[start:stop]), frozenset())
+
+    def in_ranges(self, first: str, last: str) -> bool:
+        """Say whether keys from `first` to `last` may be of a host or domain."""
+        return any(low <= last and first <= high for low, high in self._ranges)
+
     def overlaps(self, first: str, last: str) -> bool:
         """Say whether keys from `first` to `last` may hold anything that is wanted."""
-        if not self.addressed:
+        if not self.addressed or self.in_ranges(first, last):
             return True
-        return any(low <= last and first <= high for low, high in self.ranges)
+        return bool(self.within(first, last).surts)
+
+    def has_page(self, url: str, keys: Keys) -> bool:
+        """Say whether a page is wanted whose SURT key is among `keys`."""
+        return not self.listed or _page(url) in keys.pages
 
     def has_host(self, host: str | None) -> bool:
         """Say whether all pages of a host are wanted."""
@@ -177,13 +204,24 @@ class Selection:
         return self.archives is None or archive in self.archives
 
 
+def _page(url: str) -> int | None:
+    key = urls.key(url)
+    return None if key is None else page_hash(key)
+
+
 def places(
-    rows: Sequence[tuple[str, str, int, int]], *, seed: int, limit: int | None, where: str
+    rows: Sequence[tuple[str, str, int, int]],
+    selection: Selection,
+    *,
+    seed: int,
+    limit: int | None,
+    where: str,
 ) -> pa.Table:
     """Return places of pages as a table, the drawn ones only when there is a limit.
 
     Args:
         rows: URL, archive, offset and length of each.
+        selection: Which pages they are.
         seed: The recipe's seed.
         limit: Most pages, or None.
         where: The index, for messages.
@@ -199,7 +237,8 @@ def places(
                 where=where,
                 fix="Check base_url: this is not an index as Common Crawl publishes it.",
             )
-    drawn = [(*row, draw(seed, row[1], row[2])) for row in rows]
+    listed = bool(selection.listed)
+    drawn = [(*row, draw(seed, row[1], row[2]), _page(row[0]) if listed else None) for row in rows]
     if limit is not None:
         drawn = sorted(drawn, key=lambda row: (row[4], row[1], row[2]))[:limit]
     columns = zip(*drawn, strict=True) if drawn else [()] * len(PLACES)

@@ -21,7 +21,7 @@ from lxml import etree
 
 from corpus import storage
 from corpus.sources import streams
-from corpus.sources.documents import iso_date
+from corpus.sources.document_rows import iso_date
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"

@@ -95,13 +95,15 @@ def rows(block: bytes, selection: Selection, *, where: str) -> Iterator[tuple[st
         raise _no_block(where, str(error)) from error
     if not decoder.eof:
         raise _no_block(where, "it has no end")
-    for line in text.splitlines():
-        key, _, rest = line.decode("utf-8", "replace").partition(" ")
-        if not selection.overlaps(key, key):
+    lines = [line.decode("utf-8", "replace").partition(" ") for line in text.splitlines()]
+    keys = selection.within(lines[0][0], lines[-1][0]) if lines else None
+    for key, _, rest in lines:
+        if keys is None or not (key in keys.surts or selection.in_ranges(key, key)):
             continue
         capture = _capture(rest.partition(" ")[2], where)
         url, archive = str(capture.get("url")), str(capture.get("filename"))
-        if not (key in selection.keys or selection.has_host(host_of(url))):
+        single = key in keys.surts and selection.has_page(url, keys)
+        if not (single or selection.has_host(host_of(url))):
             continue
         if (
             selection.has_language(capture.get("languages"))

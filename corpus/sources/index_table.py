@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from corpus.errors import InputError
 from corpus.sources.crawl_index import PLACES, Selection, places
+from corpus.sources.listed_keys import Keys
 
 GAP = 1 << 18  # bytes between two columns that are read all the same; see `fetching.pieces`
 _FOOTER = 1 << 16  # bytes that hold most footers; what pyarrow looks at first
@@ -149,10 +150,12 @@ def _groups(
     first = _deciding(selection)
     rest = [name for name in _OUT if name not in first]
     for number in range(parquet.num_row_groups):
-        if not _may_hold(parquet.metadata.row_group(number), columns, selection):
+        extreme = _extremes(parquet.metadata.row_group(number), columns)
+        if not selection.overlaps(*extreme):
             continue
         found = table(number, first)
-        mask = _wanted(found, selection)
+        keys = selection.within(*extreme)
+        mask = _wanted(found, selection, keys)
         if not pc.any(mask).as_py():
             continue
         found = found.filter(mask)
@@ -160,8 +163,12 @@ def _groups(
         for name in rest:
             found = found.append_column(name, more[name])
         rows = zip(*(found[name].to_pylist() for name in _OUT), strict=True)
-        there = [row for row in rows if selection.has_archive(row[1])]
-        yield places(there, seed=seed, limit=limit, where=file.url)
+        there = [
+            row
+            for row in rows
+            if selection.has_archive(row[1]) and selection.has_page(str(row[0]), keys)
+        ]
+        yield places(there, selection, seed=seed, limit=limit, where=file.url)
 
 
 def _extent(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
@@ -171,17 +178,18 @@ def _extent(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
     return start, start + chunk.total_compressed_size
 
 
-def _may_hold(group: pq.RowGroupMetaData, columns: dict[str, int], selection: Selection) -> bool:
+def _extremes(group: pq.RowGroupMetaData, columns: dict[str, int]) -> tuple[str, str]:
+    """Return the first and the last key of a row group; of all keys if it does not say."""
     statistics = group.column(columns["url_surtkey"]).statistics
     if statistics is None or not statistics.has_min_max:
-        return True
-    return selection.overlaps(statistics.min, statistics.max)
+        return "", "\U0010ffff"
+    return str(statistics.min), str(statistics.max)
 
 
 def _deciding(selection: Selection) -> list[str]:
     """Return the columns that decide which pages are wanted."""
     columns = {
-        "url_surtkey": bool(selection.urls),
+        "url_surtkey": bool(selection.urls or selection.listed),
         "url_host_name": bool(selection.hosts or selection.domains),
         "content_languages": bool(selection.languages),
         "content_mime_detected": bool(selection.mime),
@@ -190,12 +198,12 @@ def _deciding(selection: Selection) -> list[str]:
     return [name for name, needed in columns.items() if needed]
 
 
-def _wanted(table: pa.Table, selection: Selection) -> pa.ChunkedArray:
+def _wanted(table: pa.Table, selection: Selection, keys: Keys) -> pa.ChunkedArray:
     """Return for each row of the deciding columns whether the page is wanted."""
     there = table.column_names
     addressed: list[pa.ChunkedArray] = []
     if "url_surtkey" in there:
-        addressed.append(_each(table["url_surtkey"], selection.keys.__contains__))
+        addressed.append(_each(table["url_surtkey"], keys.surts.__contains__))
     if "url_host_name" in there:
         addressed.append(_each(table["url_host_name"], selection.has_host))
     masks = [functools.reduce(pc.or_, addressed)] if addressed else []

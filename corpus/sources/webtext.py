@@ -1,30 +1,28 @@
 """WebText: the pages that Reddit submissions with enough karma link to (GPT-2 section 2.1, GPT-3).
 
-Two steps. `links` reads dumps of Reddit submissions and says for every address whether it is
-linked: an outbound link of at least 3 karma, with the karma summed over all submissions of the
-address as OpenWebText2 does, no media, no Wikipedia. `read` yields those pages of an archive whose
-address is linked; the extract stage turns them into text as it does with any other page.
+`fates` says of the addresses in submissions whether each is linked: an outbound link of at least 3
+karma, with the karma summed over all submissions of the address as OpenWebText2 does, no media, no
+Wikipedia. `read` yields those pages of an archive whose address is linked; the extract stage turns
+them into text as it does with any other page.
 """
 
 from __future__ import annotations
 
-import json
-import posixpath
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from corpus.document import Drop, Page
-from corpus.errors import InputError
-from corpus.sources import streams, urls, warc
+from corpus.sources import urls, warc
 
 LINKS_SCHEMA = pa.schema(
     [
-        pa.field("url", pa.large_string()),  # key of `corpus.sources.urls`; null: see `links`
-        pa.field("original", pa.large_string()),
+        pa.field("url", pa.large_string(), nullable=False),  # key of `corpus.sources.urls`
+        pa.field("original", pa.large_string(), nullable=False),
+        pa.field("page", pa.uint64(), nullable=False),  # `urls.page_hash` of the key
         pa.field("karma", pa.int64(), nullable=False),
         pa.field("submissions", pa.int64(), nullable=False),
         pa.field("fate", pa.string(), nullable=False),
@@ -35,111 +33,123 @@ LOW_KARMA = "low_karma"
 OVER_18 = "over_18"
 WIKIPEDIA = "wikipedia"
 BLOCKED = "blocked"
-SELF_POST = "self_post"
-MEDIA = "media"
-MALFORMED = "malformed"
-# Fates of submissions, not of addresses: nobody will look for those, and they are most of a dump.
-_COUNTED = (SELF_POST, MEDIA, MALFORMED)
+_CHUNK = 1 << 14  # values that are held as Python has them
+NOT_IN_INDEX = "not_in_index"  # linked, but the crawl that it was looked for in does not have it
 
-_REDDIT = frozenset({"reddit.com", "redd.it"})
-# Hosts of images, video and sound, as in the lists of OpenWebText and OpenWebText2.
-_MEDIA_HOSTS = frozenset(
-    {
-        "i.redd.it", "v.redd.it", "i.reddituploads.com", "redditmedia.com", "imgur.com",
-        "gfycat.com", "giphy.com", "youtube.com", "youtu.be", "vimeo.com",
-        "dailymotion.com", "twitch.tv", "streamable.com", "liveleak.com", "vid.me",
-        "soundcloud.com", "spotify.com", "minus.com", "photobucket.com", "flickr.com",
-        "flic.kr", "instagram.com", "deviantart.com", "tinypic.com", "quickmeme.com",
-        "livememe.com", "qkme.me", "memegenerator.net",
-    }
-)  # fmt: skip
-# Endings of addresses that are no page.
-_MEDIA_ENDINGS = frozenset(
-    {
-        "jpg", "jpeg", "jpe", "png", "gif", "gifv", "webp", "bmp", "tif", "tiff", "svg",
-        "ico", "mp4", "m4v", "webm", "mov", "avi", "mkv", "flv", "wmv", "mpg", "mpeg",
-        "ogv", "mp3", "m4a", "wav", "ogg", "oga", "flac", "aac", "wma", "pdf", "ps", "djvu",
-        "epub", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "zip", "rar", "7z", "gz",
-        "tgz", "bz2", "xz", "tar", "iso", "dmg", "exe", "msi", "apk", "deb", "rpm", "jar",
-        "torrent",
-    }
-)  # fmt: skip
 _WIKIPEDIA = frozenset({"wikipedia.org"})
-# A submission's text is at most 40,000 characters and its JSON about 200 kB with crossposts.
-_MAX_LINE_BYTES = 8 << 20
-# Submissions that are gathered before they are summed into the table.
-_BATCH = 1 << 16
 
 
-def links(
-    paths: Sequence[tuple[str, str]], *, min_karma: int, blocked_domains: Collection[str]
-) -> pa.Table:
-    """Say of every address in dumps of Reddit submissions whether it is linked, and why not.
+def fates(
+    submissions: pa.Table, *, min_karma: int, blocked_domains: Collection[str]
+) -> tuple[pa.Table, int]:
+    """Say of every address in submissions whether it is linked, and why not.
 
-    Scores are summed exactly over the submissions of an address, a missing score counts 0, and
-    submissions marked `over_18` are left out of the sum. The result does not depend on the order
-    of files or lines. Memory grows with the distinct addresses that are none of `self_post`,
-    `media` and `malformed`: 1.3 kB each at the peak and 0.2 kB in the result (measured: a million
-    addresses of 75 characters, 1.3 GB); not with the submissions.
+    Scores are summed exactly over the submissions of an address, and submissions marked `over_18`
+    are left out of the sum. A submission that is there twice, as dumps overlap, counts once: with
+    the greater of its scores, and as over 18 if it is so anywhere. Nothing depends on the order.
 
     Args:
-        paths: Local path or URL, and stable name, of each dump: JSON lines, plain or compressed.
-            A submission that is in two dumps counts twice.
+        submissions: Rows of `corpus.sources.submissions`: all of the addresses that are in it.
         min_karma: Least sum of scores of a linked address (GPT-2 and GPT-3: 3).
         blocked_domains: Domains in lower case that are left out, with their sub-domains.
 
     Returns:
-        Table of `LINKS_SCHEMA`, sorted by url with nulls last. `original` is the first, in order
-        of its characters, of the addresses as submitted. `fate` is `linked` or, of these, the
-        first that holds: `wikipedia`, `blocked`, `over_18` (every submission is), `low_karma`.
-        Three fates are only counted, one row each with url and original null and karma 0:
-        `self_post` (text posts and links to Reddit itself), `media` and `malformed`. The
-        submissions of all rows add up to the submissions read.
-
-    Raises:
-        InputError: A dump cannot be read, or it ends or is damaged before its end: a sum over
-            part of a dump would be wrong for every address in the rest.
+        Table of `LINKS_SCHEMA`, sorted by url, and the number of submissions that were there
+        before. `original` is the first, in order of its characters, of the addresses as submitted.
+        `fate` is `linked` or, of these, the first that holds: `wikipedia`, `blocked`, `over_18`
+        (every submission is), `low_karma`.
     """
-    counted = dict.fromkeys(_COUNTED, 0)
-    merged: pa.Table | None = None
-    waiting: list[pa.Table] = []
-    waiting_rows = 0
-    for batch in _batches(paths, counted):
-        part = _summed(batch)
-        waiting.append(part)
-        waiting_rows += part.num_rows
-        # Joined when the parts outgrow the whole, so that a row is summed O(log n) times.
-        if merged is None or waiting_rows >= merged.num_rows:
-            merged = _summed(pa.concat_tables([*waiting, *([] if merged is None else [merged])]))
-            waiting, waiting_rows = [], 0
-    if merged is not None and waiting:
-        merged = _summed(pa.concat_tables([*waiting, merged]))
-    return _with_fates(merged, counted, min_karma, frozenset(blocked_domains))
+    # Sorted and cut where the values change: a third of the memory of pyarrow's `group_by`.
+    rows = submissions.sort_by([("url", "ascending"), ("original", "ascending")]).combine_chunks()
+    count = rows.num_rows
+    url, original = (rows[name].combine_chunks() for name in ("url", "original"))
+    changes = np.ones(count, np.bool_)
+    if count:
+        changes[1:] = pc.not_equal(url.slice(1), url.slice(0, count - 1)).to_numpy(False)
+    firsts, address = np.flatnonzero(changes), np.cumsum(changes) - 1
+    karma, safe, distinct = _sums(
+        address,
+        rows["submission"].to_numpy(),
+        rows["score"].to_numpy(),
+        rows["over_18"].to_numpy(),
+    )
+    del rows
+    url, original = url.take(pa.array(firsts)), original.take(pa.array(firsts))
+    blocked = frozenset(blocked_domains)
+    by_host = _mapped(
+        original, lambda url: _host_fate(urls.host_of(url) or "", blocked), pa.string()
+    )
+    enough = np.where(karma >= min_karma, LINKED, LOW_KARMA)
+    by_karma = pa.array(np.where(safe == 0, OVER_18, enough))
+    table = pa.table(
+        {
+            "url": url,
+            "original": original,
+            "page": _mapped(url, urls.page_hash, pa.uint64()),
+            "karma": karma,
+            "submissions": distinct,
+            "fate": pc.coalesce(by_host, pc.cast(by_karma, pa.string())),
+        }
+    )
+    return table.cast(LINKS_SCHEMA), count - int(distinct.sum())
+
+
+def _sums(
+    address: npt.NDArray[np.int64],
+    submission: npt.NDArray[np.uint64],
+    score: npt.NDArray[np.int64],
+    over_18: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return karma, safe submissions and all submissions of each address, each submission once.
+
+    Args:
+        address: Number of the address of each row, from 0 on.
+        submission: Hash of the submission of each row.
+        score: Its score there.
+        over_18: Whether it is marked there.
+    """
+    if not len(address):
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    order = np.lexsort((submission, address))
+    address, submission = address[order], submission[order]
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (address[1:] != address[:-1]) | (submission[1:] != submission[:-1])
+    starts = np.flatnonzero(is_new)
+    best = np.maximum.reduceat(score[order], starts)
+    safe = ~np.logical_or.reduceat(over_18[order], starts)
+    address = address[starts]
+    firsts = np.flatnonzero(np.append(True, address[1:] != address[:-1]))
+    karma = np.add.reduceat(np.where(safe, best, 0), firsts)
+    distinct = np.diff(np.append(firsts, len(address)))
+    return karma, np.add.reduceat(safe.astype(np.int64), firsts), distinct
+
+
+def _mapped(
+    column: pa.Array, function: Callable[[str], object], kind: pa.DataType
+) -> pa.ChunkedArray:
+    """Return what a function makes of each value, a few of which are held as Python has them."""
+    starts = range(0, len(column), _CHUNK)
+    parts = (column.slice(start, _CHUNK).to_pylist() for start in starts)
+    return pa.chunked_array([pa.array([function(v) for v in part], kind) for part in parts], kind)
 
 
 class LinkedUrls:
-    """A set of keys of URLs in 8 bytes each: the sorted 64-bit hashes (XXH3) of the keys.
+    """A set of keys of URLs in 8 bytes each: their sorted hashes."""
 
-    The chance that a page that is not linked is taken for a linked one is 25 million / 2**64 with
-    the 25 million links of WebText: 1e-12.
-    """
-
-    def __init__(self, keys: pa.Array | pa.ChunkedArray | Collection[str]) -> None:
-        """Hash the keys; nulls are left out."""
-        hashes = (
-            xxhash.xxh3_64_intdigest(str(key).encode("utf-8")) for key in keys if _present(key)
-        )
-        self._hashes = np.unique(np.fromiter(hashes, dtype=np.uint64))
+    def __init__(self, pages: npt.NDArray[np.uint64]) -> None:
+        """Take the `urls.page_hash` of every key, in any order."""
+        self._pages = np.unique(pages)
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return len(self._pages)
 
     def __contains__(self, key: object) -> bool:
-        if not isinstance(key, str) or not len(self._hashes):
+        if not isinstance(key, str) or not len(self._pages):
             return False
-        value = np.uint64(xxhash.xxh3_64_intdigest(key.encode("utf-8")))
-        place = int(np.searchsorted(self._hashes, value))
-        return place < len(self._hashes) and bool(self._hashes[place] == value)
+        value = np.uint64(urls.page_hash(key))
+        place = int(np.searchsorted(self._pages, value))
+        return place < len(self._pages) and bool(self._pages[place] == value)
 
 
 def read(
@@ -173,139 +183,6 @@ def read(
                 yield item
         elif urls.key(item.url) in linked:
             yield item
-
-
-def _present(key: object) -> bool:
-    return key is not None and getattr(key, "is_valid", True) is not False
-
-
-def _batches(paths: Sequence[tuple[str, str]], counted: dict[str, int]) -> Iterator[pa.Table]:
-    """Yield the submissions that are outbound links, and count the others."""
-    keys: list[str] = []
-    originals: list[str] = []
-    scores: list[int] = []
-    adults: list[bool] = []
-
-    def batch() -> pa.Table:
-        return pa.table(
-            {
-                "url": pa.array(keys, pa.large_string()),
-                "original": pa.array(originals, pa.large_string()),
-                "karma": pa.array(scores, pa.int64()),
-                "submissions": pa.array([1] * len(keys), pa.int64()),
-                "sfw": pa.array([int(not adult) for adult in adults], pa.int64()),
-            }
-        )
-
-    for path, name in paths:
-        try:
-            for _, line in streams.lines(path, max_line_bytes=_MAX_LINE_BYTES):
-                if not isinstance(line, int) and not line.strip():
-                    continue
-                submission = None if isinstance(line, int) else _submission(line)
-                if submission is None:
-                    counted[MALFORMED] += 1
-                    continue
-                key, original, score, adult, fate = submission
-                if fate is not None:
-                    counted[fate] += 1
-                    continue
-                keys.append(key)
-                originals.append(original)
-                scores.append(0 if adult else score)
-                adults.append(adult)
-                if len(keys) == _BATCH:
-                    yield batch()
-                    keys, originals, scores, adults = [], [], [], []
-        except streams.DamagedStreamError as damage:
-            raise InputError(
-                "the dump of submissions is not whole",
-                where=name,
-                why=f"{damage}; karma summed over a part of the submissions would be wrong",
-                fix="Fetch the file again, or take it out of the recipe",
-            ) from damage
-    if keys:
-        yield batch()
-
-
-def _submission(line: bytes) -> tuple[str, str, int, bool, str | None] | None:
-    """Return key, address, score, whether it is over 18, and a fate that is only counted."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(row, Mapping):
-        return None
-    url = row.get("url")
-    if row.get("is_self") is True or str(row.get("domain", "")).startswith("self."):
-        return "", "", 0, False, SELF_POST
-    if not isinstance(url, str):
-        return None
-    url = streams.repaired(url).strip()
-    key, host = urls.key(url), urls.host_of(url)
-    if key is None or host is None:
-        # Old dumps give links to Reddit itself as paths.
-        return ("", "", 0, False, SELF_POST) if url.startswith("/r/") else None
-    if _is_media(host, key):
-        return key, url, 0, False, MEDIA
-    if urls.in_domains(host, _REDDIT):
-        return key, url, 0, False, SELF_POST
-    return key, url, _score(row.get("score")), row.get("over_18") is True, None
-
-
-def _score(value: object) -> int:
-    if isinstance(value, str):
-        try:
-            value = int(value)
-        except ValueError:
-            return 0
-    if isinstance(value, float):
-        value = int(value) if abs(value) < 2**31 else 0
-    # Reddit's scores are below a million; the bound keeps a forged one out of the sum's overflow.
-    return value if isinstance(value, int) and abs(value) < 2**31 else 0
-
-
-def _is_media(host: str, key: str) -> bool:
-    if urls.in_domains(host, _MEDIA_HOSTS):
-        return True
-    path = key.partition("?")[0]
-    ending = posixpath.splitext(path)[1] if "/" in path else ""
-    return ending[1:].lower() in _MEDIA_ENDINGS
-
-
-def _summed(table: pa.Table) -> pa.Table:
-    """Return one row for each url: sums, and the first of the addresses."""
-    grouped = table.group_by("url", use_threads=False).aggregate(
-        [("original", "min"), ("karma", "sum"), ("submissions", "sum"), ("sfw", "sum")]
-    )
-    columns = ["url", "original_min", "karma_sum", "submissions_sum", "sfw_sum"]
-    return grouped.select(columns).rename_columns(table.column_names)
-
-
-def _with_fates(
-    merged: pa.Table | None, counted: Mapping[str, int], min_karma: int, blocked: frozenset[str]
-) -> pa.Table:
-    parts = [LINKS_SCHEMA.empty_table()]
-    if merged is not None:
-        merged = merged.sort_by("url")
-        by_host = pa.array(
-            (_host_fate(urls.host_of(url.as_py()) or "", blocked) for url in merged["original"]),
-            pa.string(),
-        )
-        by_karma = pc.if_else(
-            pc.equal(merged["sfw"], 0),
-            OVER_18,
-            pc.if_else(pc.greater_equal(merged["karma"], min_karma), LINKED, LOW_KARMA),
-        )
-        fates = pc.coalesce(by_host, by_karma)
-        parts.append(merged.drop_columns("sfw").append_column("fate", fates).cast(LINKS_SCHEMA))
-    rows = [
-        {"url": None, "original": None, "karma": 0, "submissions": number, "fate": fate}
-        for fate, number in counted.items()
-        if number
-    ]
-    parts.append(pa.Table.from_pylist(rows, schema=LINKS_SCHEMA))
-    return pa.concat_tables(parts)
 
 
 def _host_fate(host: str, blocked: frozenset[str]) -> str | None:

@@ -1,94 +1,74 @@
-"""Wikipedia dumps (`*-pages-articles*.xml.bz2`) to documents.
+"""Wikipedia dumps (`*-pages-articles*.xml.bz2`) to documents, and the articles of their Parquet.
 
-A dump goes in (XML as it is, or compressed, one stream or many); the articles' prose comes out, and
-a drop for every other page. The file is read as a stream: memory is bounded by one page, whatever
-the size of the dump. The XML is hostile until shown otherwise: a document type is refused, which
-leaves nothing to expand and nothing to fetch, and every field of a page has a bound before it is
-held. (lxml's `iterparse` holds a page before one can look at its size, and stops for good at a text
-of ten million bytes; expat reads 330 MB/s, which is far from being what takes the time.)
+A dump goes in (XML as it is, or compressed, one stream or many), or a stretch of one; the articles'
+prose comes out, and a drop for every other page. The file is read as a stream: memory is bounded by
+one page, whatever the size of the dump. Also in: the Parquet files of the public set
+`wikimedia/wikipedia` (columns id, url, title, text), which holds articles as plain text.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from urllib.parse import quote
 from xml.parsers import expat
 
 from corpus.document import Document, Drop, DropReason, Place, identifier
 from corpus.errors import InputError
-from corpus.sources import streams, wikitext
-from corpus.sources.documents import damage_drop, iso_date
+from corpus.sources import bzip2, documents, multistream, streams, wikitext
+from corpus.sources.document_rows import damage_drop, iso_date
+from corpus.sources.multistream import Stretch
+from corpus.sources.urls import host_of
 from corpus.sources.wikipedia_words import (
     DISAMBIGUATION_TEMPLATES,
     DISAMBIGUATION_TITLES,
     REDIRECTS,
 )
+from corpus.sources.wikipedia_xml import (
+    MAX_FIELD,
+    MAX_PAGE_CHARACTERS,
+    Page,
+    Reader,
+    RefusedError,
+    Site,
+    integer,
+)
 
-# MediaWiki refuses to save a page over 2 MiB (`$wgMaxArticleSize`, 2048 KiB); old ones are larger.
-_MAX_PAGE_CHARACTERS = 16 << 20
-# Titles are at most 255 bytes; this bounds every field but the text.
-_MAX_FIELD = 4096
-_MAX_DEPTH = 32
-_MAX_NAMESPACES = 1000
-# Media, File, Category.
-_UNSHOWN_KEYS = frozenset({"-2", "6", "14"})
-
-_PAGE = ("mediawiki", "page")
-_FIELDS = {
-    ("mediawiki", "siteinfo", "dbname"): "dbname",
-    ("mediawiki", "siteinfo", "base"): "base",
-    (*_PAGE, "title"): "title",
-    (*_PAGE, "ns"): "namespace",
-    (*_PAGE, "id"): "id",
-    (*_PAGE, "revision", "id"): "revision",
-    (*_PAGE, "revision", "timestamp"): "timestamp",
-    (*_PAGE, "revision", "model"): "model",
-    (*_PAGE, "revision", "text"): "text",
-}
-_NAMESPACE = ("mediawiki", "siteinfo", "namespaces", "namespace")
+# enwiki-20261120-pages-articles-multistream-index1.txt-p1p41242.bz2
+_INDEX = re.compile(r"-multistream-index\d*\.txt\b")
 
 
-@dataclass
-class _Site:
-    """What a dump says of its wiki."""
-
-    language: str = "en"
-    dbname: str = ""
-    base: str = ""
-    namespaces: set[str] = field(default_factory=set)  # of pictures and categories, lower case
+def is_index(name: str) -> bool:
+    """Say whether a file is the list of streams beside a multistream dump, which is not needed."""
+    return _INDEX.search(name) is not None
 
 
-@dataclass
-class _Page:
-    """One page of a dump, with its last revision."""
-
-    number: int
-    values: dict[str, str] = field(default_factory=dict)
-    is_redirect: bool = False
-    too_large: str | None = None  # the field that is
-
-
-class _RefusedError(Exception):
-    """The XML holds what no dump holds."""
-
-
-def read(path: str, *, name: str, max_document_bytes: int) -> Iterator[Document | Drop]:
+def read(
+    path: str, *, name: str, max_document_bytes: int, stretch: Stretch | None = None
+) -> Iterator[Document | Drop]:
     """Yield the articles of a dump, and a drop for each other page.
 
     Args:
         path: Local path or URL of the dump.
         name: Stable name of the dump, for provenance.
         max_document_bytes: Bound on a page's wikitext and on its prose, UTF-8 bytes.
+        stretch: Only the pages that begin in this one of `multistream.stretches`.
 
     Yields:
         Documents and drops with `Place(dump=name, page=page id)`. A dump that is cut off or
-        damaged ends with one drop that says where.
+        damaged ends with one drop that says where; a stretch of one goes on at the next stream.
 
     Raises:
         InputError: The file cannot be read, or is no MediaWiki dump.
     """
-    reader = _Reader()
+    if streams.plain_name(path).endswith(".parquet"):
+        yield from _articles(path, name, max_document_bytes)
+        return
+    if stretch is not None:
+        yield from _stretch(path, name, max_document_bytes, stretch)
+        return
+    reader = Reader()
     try:
         for block in streams.blocks(path):
             for page in reader.feed(block):
@@ -96,19 +76,75 @@ def read(path: str, *, name: str, max_document_bytes: int) -> Iterator[Document 
         reader.close()
     except streams.DamagedStreamError as damage:
         yield damage_drop(damage, name, reader.page_id)
-    except (expat.ExpatError, _RefusedError) as error:
+    except (expat.ExpatError, RefusedError) as error:
         yield from (_row(page, reader.site, name, max_document_bytes) for page in reader.taken())
         if not reader.is_dump:
-            raise InputError(
-                "the file is not a MediaWiki dump",
-                where=path,
-                why=str(error),
-                fix="Use *-pages-articles*.xml.bz2 of https://dumps.wikimedia.org",
-            ) from error
-        yield _broken(reader, error, name)
+            raise _no_dump(path, error) from error
+        yield _broken(reader, error, name, None)
 
 
-def _broken(reader: _Reader, error: Exception, name: str) -> Drop:
+def _articles(path: str, name: str, max_document_bytes: int) -> Iterator[Document | Drop]:
+    """Yield the rows of a Parquet file; their identifiers say of which wiki a page 12 is.
+
+    The text is as it was published: the headings of closing sections stay in it.
+    """
+    rows = documents.read(path, name=name, fields={}, max_document_bytes=max_document_bytes)
+    for row in rows:
+        if isinstance(row, Drop):
+            yield row
+            continue
+        wiki = host_of(row.url or "") or name
+        row = dataclasses.replace(row, id=identifier("wikipedia", wiki, row.id))
+        if row.title is not None and _is_disambiguation(row.title, ""):
+            yield Drop(row.id, row.url, DropReason.DISAMBIGUATION, None, row.place)
+        else:
+            yield row
+
+
+def _stretch(
+    path: str, name: str, max_document_bytes: int, stretch: Stretch
+) -> Iterator[Document | Drop]:
+    """Yield the rows of one stretch, from stream to stream where one of them is damaged."""
+    head = multistream.header(path) or b""
+    first: int | None = 0
+    if stretch.start:
+        first = bzip2.first_stream(path, stretch.start, stretch.end)
+    while first is not None:
+        reader = Reader()
+        xml = multistream.Xml(path, first, stretch.end, is_inside=first > 0)
+        try:
+            if first:
+                reader.feed(head)
+            for block in xml:
+                for page in reader.feed(block):
+                    yield _row(page, reader.site, name, max_document_bytes)
+            if xml.at_end:
+                reader.close()
+            return
+        except streams.DamagedStreamError as damage:
+            drop = damage_drop(damage, name, reader.page_id, lost="the rest of this stream")
+            # What ends a page of this stretch may be damaged in the next, which says so as well.
+            own = identifier("damaged", name, stretch.start, xml.place)
+            yield dataclasses.replace(drop, id=own)
+        except (expat.ExpatError, RefusedError) as error:
+            for page in reader.taken():
+                yield _row(page, reader.site, name, max_document_bytes)
+            if not reader.is_dump:
+                raise _no_dump(path, error) from error
+            yield _broken(reader, error, name, xml.place)
+        first = bzip2.first_stream(path, xml.place + 1, stretch.end) if xml.is_own else None
+
+
+def _no_dump(path: str, error: Exception) -> InputError:
+    return InputError(
+        "the file is not a MediaWiki dump",
+        where=path,
+        why=str(error),
+        fix="Use *-pages-articles*.xml.bz2 of https://dumps.wikimedia.org",
+    )
+
+
+def _broken(reader: Reader, error: Exception, name: str, stream: int | None) -> Drop:
     position = reader.position
     code = getattr(error, "code", None)
     cut_off = code in (
@@ -118,124 +154,24 @@ def _broken(reader: _Reader, error: Exception, name: str) -> Drop:
         expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
     )
     what = "cut off" if cut_off else f"damaged ({error})"
+    if stream is None:
+        where = f"at byte {position:,} of its XML, in page {reader.pages + 1:,}"
+        where += "; the rest of the file is lost"
+    else:
+        where = f"in the stream at byte {stream:,}; the rest of that stream is lost"
     return Drop(
-        id=identifier("damaged", name, position),
+        id=identifier("damaged", name, *([position] if stream is None else [stream, position])),
         url=None,
         reason=DropReason.TRUNCATED_RECORD if cut_off else DropReason.DAMAGED_RECORD,
-        detail=f"the dump is {what} at byte {position:,} of its XML, in page "
-        f"{reader.pages + 1:,}; the rest of the file is lost",
+        detail=f"the dump is {what} {where}",
         place=Place(dump=name, page=reader.page_id),
     )
 
 
-class _Reader:
-    """Takes the XML of a dump in blocks and gives its pages."""
-
-    def __init__(self) -> None:
-        self.site = _Site()
-        self.pages = 0
-        self.is_dump = False
-        self._whole: list[_Page] = []
-        self._page: _Page | None = None
-        self._path: list[str] = []
-        self._field: str | None = None
-        self._parts: list[str] = []
-        self._length = 0
-        self._parser = expat.ParserCreate()
-        self._parser.buffer_text = True
-        self._parser.buffer_size = 1 << 16
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._characters
-        self._parser.StartDoctypeDeclHandler = self._refuse
-
-    @property
-    def position(self) -> int:
-        """Bytes of XML that have been understood."""
-        return max(0, self._parser.CurrentByteIndex)
-
-    @property
-    def page_id(self) -> int | None:
-        """Identifier of the page that is being read."""
-        return None if self._page is None else _integer(self._page.values.get("id"))
-
-    def feed(self, block: bytes) -> list[_Page]:
-        """Read a block; return the pages that are whole with it."""
-        self._parser.Parse(block, False)
-        return self.taken()
-
-    def taken(self) -> list[_Page]:
-        """Return the whole pages that have not been returned yet."""
-        pages, self._whole = self._whole, []
-        return pages
-
-    def close(self) -> None:
-        """Say that there is no more; raises when the dump is not whole."""
-        self._parser.Parse(b"", True)
-
-    def _refuse(self, *_: object) -> None:
-        raise _RefusedError("it has a document type declaration, which no dump has")
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._path.append(tag[:_MAX_FIELD])
-        if len(self._path) > _MAX_DEPTH:
-            raise _RefusedError(f"elements are nested deeper than {_MAX_DEPTH}")
-        path = tuple(self._path)
-        if len(path) == 1:
-            if tag != "mediawiki":
-                raise _RefusedError(f"the first element is {tag[:50]!r}, not 'mediawiki'")
-            self.is_dump = True
-            self.site.language = attributes.get("xml:lang", "en")[:_MAX_FIELD]
-        elif path == _PAGE:
-            self._page = _Page(self.pages + 1)
-        elif path == (*_PAGE, "redirect") and self._page is not None:
-            self._page.is_redirect = True
-        elif path == _NAMESPACE and attributes.get("key") in _UNSHOWN_KEYS:
-            self._begin("unshown")
-        elif path in _FIELDS:
-            self._begin(_FIELDS[path])
-
-    def _begin(self, name: str) -> None:
-        self._field = name
-        self._parts = []
-        self._length = 0
-
-    def _characters(self, text: str) -> None:
-        if self._field is None:
-            return
-        self._length += len(text)
-        if self._length <= (_MAX_PAGE_CHARACTERS if self._field == "text" else _MAX_FIELD):
-            self._parts.append(text)
-        else:
-            self._parts.clear()
-            if self._page is not None:
-                self._page.too_large = self._field
-
-    def _end(self, tag: str) -> None:
-        self._path.pop()
-        if self._field is not None:
-            self._store(self._field, "".join(self._parts))
-            self._field = None
-        elif tag == "page" and self._page is not None and len(self._path) == 1:
-            self._whole.append(self._page)
-            self._page = None
-            self.pages += 1
-
-    def _store(self, name: str, value: str) -> None:
-        if self._page is not None:
-            self._page.values[name] = value
-        elif name == "dbname":
-            self.site.dbname = value.strip()
-        elif name == "base":
-            self.site.base = value.strip()
-        elif name == "unshown" and len(self.site.namespaces) < _MAX_NAMESPACES:
-            self.site.namespaces.add(value.strip().lower())
-
-
-def _row(page: _Page, site: _Site, name: str, max_document_bytes: int) -> Document | Drop:
+def _row(page: Page, site: Site, name: str, max_document_bytes: int) -> Document | Drop:
     """Return a page's document, or the drop of the first reason that holds."""
     values = page.values
-    number = _integer(values.get("id"))
+    number = integer(values.get("id"))
     wiki = site.dbname or f"{site.language}wiki"
     own_id = identifier("wikipedia", wiki, values.get("id", ""), values.get("revision", ""))
     title = values.get("title", "").strip()
@@ -247,7 +183,7 @@ def _row(page: _Page, site: _Site, name: str, max_document_bytes: int) -> Docume
 
     text = values.get("text", "")
     if page.too_large and page.too_large != "text":
-        return drop(DropReason.MALFORMED, f"its {page.too_large} is over {_MAX_FIELD} characters")
+        return drop(DropReason.MALFORMED, f"its {page.too_large} is over {MAX_FIELD} characters")
     if number is None or not title:
         return drop(DropReason.MALFORMED, f"page {page.number:,} has no title or no id")
     if (namespace := values.get("namespace", "0").strip()) != "0":
@@ -255,7 +191,7 @@ def _row(page: _Page, site: _Site, name: str, max_document_bytes: int) -> Docume
     if page.is_redirect or _is_redirect(text):
         return drop(DropReason.REDIRECT, None)
     if page.too_large or len(text.encode("utf-8")) > max_document_bytes:
-        bound = min(max_document_bytes, _MAX_PAGE_CHARACTERS)
+        bound = min(max_document_bytes, MAX_PAGE_CHARACTERS)
         return drop(DropReason.PAGE_TOO_LARGE, f"more than {bound:,} bytes of wikitext")
     if not text.strip():
         return drop(DropReason.MISSING_TEXT, "the revision has no text")
@@ -272,15 +208,10 @@ def _row(page: _Page, site: _Site, name: str, max_document_bytes: int) -> Docume
     return Document(id=own_id, url=url, date=date, title=title, text=prose, place=place)
 
 
-def _integer(value: str | None) -> int | None:
-    value = (value or "").strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None
-
-
 def _is_redirect(text: str) -> bool:
     start = text.lstrip()[:64].lower()
     word = start.split("[", 1)[0].split(":", 1)[0].split()
-    return bool(word) and word[0] in REDIRECTS and "[[" in text[:_MAX_FIELD]
+    return bool(word) and word[0] in REDIRECTS and "[[" in text[:MAX_FIELD]
 
 
 def _is_disambiguation(title: str, text: str) -> bool:

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from corpus import storage
+from corpus import links, storage
 from corpus.config import Extract, Recipe, Source, WebText
 from corpus.document import DropReason
 from corpus.engine import Engine
 from corpus.errors import BoundError
 from corpus.extract_shard import ExtractTask, extract_shard
-from corpus.manifest import Counts, Manifest, Output, Shard, add_counts, fingerprint
+from corpus.manifest import Manifest, Output, Shard, add_counts, fingerprint
 from corpus.prefilter import Look, look_of
 from corpus.prefilter import digest as look_digest
 from corpus.progress import Progress
-from corpus.stage_folder import StageFolder, describe_output, make, used
+from corpus.sources import multistream
+from corpus.stage_folder import StageFolder, used
 
 STAGE = "extract"
-VERSION = 2  # of what this stage writes; raise it when the same input gives other rows
+VERSION = 3  # of what this stage writes; raise it when the same input gives other rows
 
 # Rows that were lost to damage or to a failing parser, as against rows that are no candidates.
 FAILURES = frozenset(
@@ -62,20 +59,6 @@ _READERS = {
 _MADE = {"crawl": "warc", "wikipedia": "wikipedia", "webtext": "documents", "books": "books"}
 
 
-@dataclass(frozen=True)
-class LinksTask:
-    """The submissions of one WebText source: paths with their stable names."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    paths: tuple[tuple[str, str], ...]
-    min_karma: int
-    blocked_domains: tuple[str, ...]
-    folder: str = ""
-
-
 def run(
     recipe: Recipe, crawl: Manifest, output: str, engine: Engine, progress: Progress
 ) -> Manifest:
@@ -90,14 +73,14 @@ def run(
     look, looked_in = look_of(recipe, output, engine, progress)
     steps += looked_in
     for name, source in recipe.sources.items():
-        links = ("", "")
-        if source.webtext is not None:
+        tables: list[tuple[str, str]] = []
+        if source.webtext is not None and source.webtext.commoncrawl is None:
             manifest = _links(name, source.webtext, crawl, output, engine, progress)
-            table = manifest.shards[0].output("links")
-            links = (manifest.path(table), table.sha256)
+            files = [shard.output("links") for shard in manifest.shards]
+            tables = [(manifest.path(file), file.sha256) for file in files]
             steps.append(manifest)
         own = look if source.filter else None
-        tasks += _tasks(name, source, recipe.extract, crawl, links, own)
+        tasks += _tasks(name, source, recipe.extract, crawl, tables, own)
     folder = StageFolder(
         output,
         STAGE,
@@ -133,10 +116,12 @@ def _tasks(
     source: Source,
     settings: Extract,
     crawl: Manifest,
-    links: tuple[str, str],
+    linked: Sequence[tuple[str, str]],
     look: Look | None,
 ) -> list[ExtractTask]:
     reader = _MADE[source.stdlib.make] if source.stdlib else _READERS[source.kind]
+    if source.webtext is not None and source.webtext.commoncrawl is not None:
+        reader = "warc"  # what was fetched is what is linked
     given = source.documents.fields if source.documents else {}
     fields: dict[str, str] = {ours: theirs for ours, theirs in given.items()}  # noqa: C416 - widens
     raw = reader in ("warc", "webtext")
@@ -152,6 +137,7 @@ def _tasks(
         for file in shard.all("input"):
             file_name = _file_name(shard, file)
             beside = [table.sha256 for table in shard.all("offsets")]
+            path = crawl.path(file)
             depends = (
                 VERSION,
                 name,
@@ -159,28 +145,31 @@ def _tasks(
                 file_name,
                 file.sha256,
                 fields,
-                links[1],
+                [digest for _, digest in linked],
                 what,
                 beside,
                 looked,
             )
-            tasks.append(
+            shared = multistream.stretches(path) if reader == "wikipedia" else []
+            tasks += [
                 ExtractTask(
-                    name=f"part-{len(tasks):05d}",
+                    name=f"part-{len(tasks) + number:05d}",
                     source=name,
-                    key=fingerprint(STAGE, depends, versions),
-                    weight=file.bytes + 1,
-                    path=crawl.path(file),
+                    key=fingerprint(STAGE, depends, versions, stretch),
+                    weight=(stretch.end - stretch.start if stretch else file.bytes) + 1,
+                    path=path,
                     file_name=file_name,
                     reader=reader,
                     fields=fields,
-                    links=links[0],
+                    links=tuple(path for path, _ in linked),
                     offsets=offsets,
                     settings=settings,
+                    stretch=stretch,
                     look=look,
                     stamp=str(shard.details.get("stamp", "")),
                 )
-            )
+                for number, stretch in enumerate(shared or [None])
+            ]
     return tasks
 
 
@@ -199,36 +188,12 @@ def _links(
     name: str, webtext: WebText, crawl: Manifest, output: str, engine: Engine, progress: Progress
 ) -> Manifest:
     """Find the pages that the submissions of a WebText source link to."""
-    files = [(shard, file) for shard in crawl.of(name) for file in shard.all("submissions")]
-    rules = (webtext.min_karma, webtext.blocked_domains)
-    key = fingerprint("links", VERSION, [file.sha256 for _, file in files], rules)
-    task = LinksTask(
-        name="links",
-        source=name,
-        key=key,
-        weight=sum(file.bytes for _, file in files) + 1,
-        paths=tuple((crawl.path(file), _file_name(shard, file)) for shard, file in files),
-        min_karma=rules[0],
-        blocked_domains=rules[1],
-    )
-    return make(output, "links", links_shard, [task], engine, progress)
-
-
-def links_shard(task: LinksTask) -> Shard:
-    """Sum the karma of every page that submissions link to."""
-    from corpus.sources import webtext
-
-    table = webtext.links(
-        task.paths, min_karma=task.min_karma, blocked_domains=task.blocked_domains
-    )
-    path = f"{task.source}/{task.name}.parquet"
-    with storage.publish(storage.join(task.folder, path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    fates = {str(e["values"]): int(e["counts"]) for e in pc.value_counts(table["fate"]).to_pylist()}
-    kept = fates.pop("linked", 0)
-    counts = Counts(table.num_rows, kept, dict(sorted(fates.items())))
-    output = describe_output(task.folder, path, "links", table.num_rows)
-    return Shard(task.name, task.source, task.key, (output,), counts)
+    dumps = [
+        links.Dump(crawl.path(file), _file_name(shard, file), file.bytes, file.sha256)
+        for shard in crawl.of(name)
+        for file in shard.all("submissions")
+    ]
+    return links.make_links(name, webtext, dumps, output, engine, progress)
 
 
 def _check_failures(recipe: Recipe, shards: Sequence[Shard], folder: str) -> None:

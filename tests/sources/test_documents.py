@@ -19,7 +19,7 @@ import zstandard
 
 from corpus.document import Document, Drop, DropReason, identifier
 from corpus.errors import InputError
-from corpus.sources import documents, streams
+from corpus.sources import document_rows, documents, streams
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -188,7 +188,7 @@ def test_read_repeated_and_odd_ids_go_on(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_iso_date_is_utc_or_none(value: object, date: str | None) -> None:
-    assert documents.iso_date(value) == date
+    assert document_rows.iso_date(value) == date
 
 
 def test_read_parquet_of_many_row_groups_gives_every_row(tmp_path: Path) -> None:
@@ -273,3 +273,37 @@ def test_read_real_books_and_news(real_data: Path) -> None:
     assert reasons(rows) == ["document"] * 29
     rows = read(real_data / "webtext" / "news.jsonl.zst", limit=2**29)
     assert reasons(rows) == ["document"] * 2619
+
+
+def test_read_fields_of_nested_objects_and_structs(tmp_path: Path) -> None:
+    rows = [
+        {"data": {"content": "Nested.", "meta": {"id": "n1"}}},
+        {"data": {"content": "Other."}, "data.content": "Its own name comes first."},
+        {"data": "no object"},
+    ]
+    fields = {"text": "data.content", "id": "data.meta.id"}
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([rows[0], {"data": None}]), table)
+
+    def found(path: Path) -> list[Document | Drop]:
+        return list(documents.read(str(path), name="a", fields=fields, max_document_bytes=999))
+
+    first, second, third = found(lines)
+    assert isinstance(first, Document)
+    assert (first.text, first.id) == ("Nested.", "n1")
+    assert isinstance(second, Document)
+    assert second.text == "Its own name comes first."
+    assert isinstance(third, Drop)
+    assert third.reason == DropReason.MISSING_TEXT
+    whole, empty = found(table)
+    assert isinstance(whole, Document)
+    assert (whole.text, whole.id) == ("Nested.", "n1")
+    assert isinstance(empty, Drop)
+    with pytest.raises(InputError, match=r"no column 'data\.nothing'"):
+        list(
+            documents.read(
+                str(table), name="a", fields={"text": "data.nothing"}, max_document_bytes=9
+            )
+        )

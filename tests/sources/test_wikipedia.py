@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpus.document import Document, Drop, DropReason, identifier
@@ -228,3 +230,31 @@ def test_read_real_dumps(real_data: Path, pattern: str, counts: dict[str, int]) 
     dirty = [row.title for row in documents if LEFT_OVERS.search(row.text)]
     assert len(dirty) <= 0.005 * len(documents), dirty
     assert not [d.title for d in documents if re.search(r"^(References|See also)$", d.text, re.M)]
+
+
+def test_read_parquet_of_articles_has_identifiers_of_its_wiki(tmp_path: Path) -> None:
+    """The columns are those of the public set wikimedia/wikipedia."""
+
+    def table(name: str, host: str) -> Path:
+        url = f"https://{host}/wiki/"
+        found = [
+            {"id": "12", "url": url + "A", "title": "A", "text": "Prose."},
+            {"id": "13", "url": url + "B", "title": "B (disambiguation)", "text": "B may be"},
+            {"id": "14", "url": url + "C", "title": "C", "text": " "},
+        ]
+        path = tmp_path / name
+        pq.write_table(pa.Table.from_pylist(found), path)
+        return path
+
+    english = read(table("train-00000-of-00041.parquet", "en.wikipedia.org"))
+    german = read(table("train-00000-of-00020.parquet", "de.wikipedia.org"))
+    first = english[0]
+    assert isinstance(first, Document)
+    assert (first.title, first.text, first.place.page) == ("A", "Prose.", 1)
+    assert first.url == "https://en.wikipedia.org/wiki/A"
+    assert [getattr(row, "reason", None) for row in english] == [
+        None,
+        DropReason.DISAMBIGUATION,
+        DropReason.MISSING_TEXT,
+    ]
+    assert english[0].id != german[0].id
