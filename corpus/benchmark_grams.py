@@ -119,7 +119,11 @@ def _named(settings: Decontaminate) -> Iterator[tuple[str, tuple[str, ...], Benc
         if name == FILE_NAMES:
             stems = [storage.name(path).split(".", 1)[0] for path in files]
             for stem in dict.fromkeys(stems):
-                yield stem, tuple(p for p, s in zip(files, stems, strict=True) if s == stem), benchmark
+                yield (
+                    stem,
+                    tuple(p for p, s in zip(files, stems, strict=True) if s == stem),
+                    benchmark,
+                )
         else:
             yield name, files, benchmark
 
@@ -130,15 +134,17 @@ def benchmark_shard(task: BenchmarkTask) -> Shard:
     examples = f"{path}.parquet"
     found: list[UInt64s] = []
     lengths: list[npt.NDArray[np.int64]] = []
-    with storage.publish(storage.join(task.folder, examples)) as temporary:
-        with pq.ParquetWriter(temporary, EXAMPLES, compression="zstd") as writer:
-            for ids, texts in _chunks(task):
-                bounds, _ = contamination.gram_hashes(texts, size=1, words=task.words)
-                lengths.append(np.diff(bounds))
-                columns = [pa.array(ids), texts, pa.array(lengths[-1])]
-                writer.write_table(pa.table(columns, schema=EXAMPLES))
-                _, hashes = contamination.gram_hashes(texts, size=task.ngram, words=task.words)
-                found.append(np.unique(hashes))
+    with (
+        storage.publish(storage.join(task.folder, examples)) as temporary,
+        pq.ParquetWriter(temporary, EXAMPLES, compression="zstd") as writer,
+    ):
+        for ids, texts in _chunks(task):
+            bounds, _ = contamination.gram_hashes(texts, size=1, words=task.words)
+            lengths.append(np.diff(bounds))
+            columns = [pa.array(ids), texts, pa.array(lengths[-1])]
+            writer.write_table(pa.table(columns, schema=EXAMPLES))
+            _, hashes = contamination.gram_hashes(texts, size=task.ngram, words=task.words)
+            found.append(np.unique(hashes))
     words = np.concatenate(lengths)
     size = contamination.gram_size(words)
     grams = _distinct(found)
@@ -246,20 +252,20 @@ def grams_shard(task: GramsTask) -> Shard:
     """Write the grams of all benchmarks, each once, with the set of benchmarks that it is in."""
     names = [name for name, _, _ in task.benchmarks]
     own = [read_columns(path, ["hash"])["hash"].to_numpy() for _, path, _ in task.benchmarks]
-    numbers = {(index,): index for index in range(len(names))}  # of the sets
+    numbers: dict[tuple[int, ...], int] = {(index,): index for index in range(len(names))}
     path = f"{task.source}/{task.name}.parquet"
     schema = pa.schema([("hash", pa.uint64()), ("set", pa.int32())])
     rows = 0
-    with storage.publish(storage.join(task.folder, path)) as temporary:
-        with pq.ParquetWriter(temporary, schema, compression="none", use_dictionary=False) as writer:
-            for hashes, sets in _merged(own, numbers):
-                rows += len(hashes)
-                writer.write_table(pa.table([hashes, sets], schema=schema))
-            facts = {"ngram": task.ngram, "words": task.words, "names": names}
-            sets_by_number = sorted(numbers, key=numbers.__getitem__)
-            writer.add_key_value_metadata(
-                {"benchmarks": json.dumps({**facts, "sets": sets_by_number})}
-            )
+    with (
+        storage.publish(storage.join(task.folder, path)) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="none", use_dictionary=False) as writer,
+    ):
+        for hashes, sets in _merged(own, numbers):
+            rows += len(hashes)
+            writer.write_table(pa.table([hashes, sets], schema=schema))
+        facts = {"ngram": task.ngram, "words": task.words, "names": names}
+        in_order = sorted(numbers, key=numbers.__getitem__)
+        writer.add_key_value_metadata({"benchmarks": json.dumps({**facts, "sets": in_order})})
     found: dict[int, list[UInt64s]] = {}
     for _, _, evaluation in task.benchmarks:
         table = read_columns(evaluation, ["size", "hash"])

@@ -153,7 +153,7 @@ def decontaminate_command(
     With --report: search what the corpus was and what it is now for the examples of the benchmarks,
     show a table like C.1 of the paper, and list the clean and the dirty ones.
 
-    Example: corpus decontaminate --report --config pipelines/tiny/mix.yaml
+    Example: corpus decontaminate --config pipelines/tiny/mix.yaml --report
     """
     if not report:
         _build(config, output, engine, workers, set_, json_output, "decontaminate")

@@ -1,8 +1,8 @@
 """Which benchmark examples the corpus has text of: GPT-3, Appendix C, evaluation side.
 
-In: a build with the stage decontaminate. Out: `overlap-<fingerprint>`, for each part the grams in it
-and in how many documents, before and after cutting; and `evaluation-<fingerprint>`, for each
-benchmark which examples are clean, and in the summary a table like the paper's C.1.
+In: a build with the stage decontaminate. Out: `overlap-<fingerprint>`, for each part the grams in
+it and in how many documents, before and after cutting; and `evaluation-<fingerprint>`, for each
+benchmark which examples are clean, and a table like the paper's C.1.
 
 An example is dirty when a gram of it occurs in any document, and clean when none does. A gram has N
 words, the 5th percentile of the lengths of the benchmark's examples, at least 8 and at most 13; of
@@ -250,9 +250,7 @@ def evaluation_shard(task: EvaluationTask) -> Shard:
     return Shard(task.name, task.source, task.key, tuple(outputs), Counts(), {}, details)
 
 
-def _judged(
-    examples: str, size: int, words: str, totals: _Totals
-) -> tuple[Flags, Int64s, Int64s]:
+def _judged(examples: str, size: int, words: str, totals: _Totals) -> tuple[Flags, Int64s, Int64s]:
     """Return bool[2, examples] (dirty before and after), their lengths, and the grams found."""
     flags: list[Flags] = [np.empty((2, 0), dtype=np.bool_)]
     lengths: list[Int64s] = [np.empty(0, dtype=np.int64)]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from corpus import storage
+from corpus.benchmark_presets import PRESETS, Layout
 from corpus.errors import InputError
 from corpus.sources import benchmark_items
-from corpus.benchmark_presets import PRESETS, Layout
 
 _NAMED = 20  # fields that an error names
 

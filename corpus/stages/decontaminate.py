@@ -2,7 +2,7 @@
 
 In: documents, the verdict before, and benchmark files. Out: a verdict for each document with the
 byte ranges to cut and the benchmarks that were hit. Common grams are ignored, so counting comes
-before cutting: the folders `benchmarks` (examples), `grams` (of all benchmarks), `collisions` (where
+before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions` (where
 they occur), and the verdicts.
 """
 
@@ -26,6 +26,7 @@ from corpus.text import cuts
 from corpus.text.contamination import Hits
 
 STAGE = "decontaminate"
+_LISTS = ("cuts", "benchmarks")
 VERSION = 2
 
 
@@ -72,7 +73,9 @@ def run(
     collided = collisions.collisions(found, merged, output, engine, progress)
     paths = [collided.path(shard.outputs[0]) for shard in collided.shards]
     common, own = collisions.common_grams(paths, grams.rows, settings.max_documents)
-    rules = settings.model_dump(mode="json", exclude={"benchmarks", "max_documents", "ngram", "words"})
+    rules = settings.model_dump(
+        mode="json", exclude={"benchmarks", "max_documents", "ngram", "words"}
+    )
     tasks: list[DecontaminateTask] = []
     for part, shard, path, present in zip(found, collided.shards, paths, own, strict=True):
         ignored = tuple(np.intersect1d(present, common).tolist())
@@ -115,20 +118,23 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
     ignored = np.zeros(len(grams), dtype=np.bool_)
     ignored[list(task.ignored)] = True
     verdicts: list[pa.Table] = []
-    for start, batch in batches(part, ["id", "text"]):
+    # A part without a hit is not read again: its documents have nothing to be cut.
+    for start, batch in batches(part, ["id", "text"] if len(hits) else ["id"]):
+        inside = pa.array(kept[start : start + len(batch)])
+        if not len(hits):
+            verdicts.append(_untouched(batch, inside))
+            continue
         first, last = np.searchsorted(hits.rows, [start, start + len(batch)])
         rest = (column[first:last] for column in (hits.starts, hits.ends, hits.grams))
-        own = Hits(hits.rows[first:last] - start, *rest)
         made = cuts.cut_documents(
             batch.column("text"),
-            own,
+            Hits(hits.rows[first:last] - start, *rest),
             grams,
             ignored=ignored,
             window=settings.window,
             minimum=settings.min_piece,
             maximum_pieces=settings.max_pieces,
         )
-        inside = pa.array(kept[start : start + len(batch)])
         verdicts.append(
             pa.table(
                 {
@@ -144,3 +150,18 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
     output, counts = write_verdict(task.folder, part, whole)
     cut = int(pa.compute.sum(pa.compute.list_value_length(whole["cuts"])).as_py() or 0)
     return Shard(task.name, task.source, task.key, (output,), counts, {"cuts": cut})
+
+
+def _untouched(batch: pa.RecordBatch, inside: pa.BooleanArray) -> pa.Table:
+    """Return the verdicts on documents without a hit; `inside` says which are still in."""
+    empty = pa.array(np.zeros(len(batch) + 1, dtype=np.int32))
+    spans, names = (pa.array([], DECONTAMINATE_SCHEMA.field(n).type.value_type) for n in _LISTS)
+    return pa.table(
+        {
+            "id": batch.column("id"),
+            "kept": pa.compute.if_else(inside, True, pa.scalar(None, pa.bool_())),
+            "reason": pa.nulls(len(batch), pa.string()),
+            "cuts": pa.ListArray.from_arrays(empty, spans),
+            "benchmarks": pa.ListArray.from_arrays(empty, names),
+        }
+    ).cast(DECONTAMINATE_SCHEMA)

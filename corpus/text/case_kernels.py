@@ -1,4 +1,4 @@
-"""Lower case and class of the characters beyond ASCII, one at a time, for compiled loops over words.
+"""Lower case and class of characters beyond ASCII, one at a time, for compiled loops over words.
 
 In: UTF-8 bytes and the tables of `corpus.text.unicode_tables`. What comes out is fixed by Unicode's
 definition of lower case (3.13, with the context rule of the final sigma).

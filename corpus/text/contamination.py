@@ -38,6 +38,7 @@ HASH_VERSION = gram_kernels.HASH_VERSION
 # The range of N on the evaluation side (Appendix C), and the percentile that it is taken from.
 SMALLEST, LARGEST, PERCENTILE = 8, 13, 5
 _FIXED_BITS = 10  # of the bit set and the buckets of few grams
+_AT_A_TIME = 1 << 20  # hashes, so that an index is made in little more memory than it takes
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ def make_index(hashes: UInt64s, *, size: int, words: str) -> GramIndex:
     digits = len(hashes).bit_length()
     bit_shift = 64 - max(digits + 4, _FIXED_BITS)
     bits = np.zeros(1 << (64 - bit_shift - 6), dtype=np.uint64)
-    slots = hashes >> np.uint64(bit_shift)
-    np.bitwise_or.at(bits, slots >> np.uint64(6), np.uint64(1) << (slots & np.uint64(63)))
+    for first in range(0, len(hashes), _AT_A_TIME):
+        slots = hashes[first : first + _AT_A_TIME] >> np.uint64(bit_shift)
+        np.bitwise_or.at(bits, slots >> np.uint64(6), np.uint64(1) << (slots & np.uint64(63)))
     bucket_bits = max(digits - 3, _FIXED_BITS)
     firsts = np.arange(1 << bucket_bits, dtype=np.uint64) << np.uint64(64 - bucket_bits)
     buckets = np.append(np.searchsorted(hashes, firsts), len(hashes)).astype(np.int64)

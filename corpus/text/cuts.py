@@ -137,7 +137,8 @@ def _benchmarks(rows: Int64s, found: Int64s, grams: BenchmarkGrams, documents: I
     """Return the names of the benchmarks whose grams were found in each document."""
     sets = grams.sets[found]
     counts = np.diff(grams.offsets)[sets]
-    # The members of the set of each hit's gram, one behind the other: where they begin, and then counted on.
+    # The members of the set of each hit's gram, one behind the other: where they begin, and then
+    # counted on.
     begins = np.repeat(grams.offsets[:-1][sets] - (np.cumsum(counts) - counts), counts)
     members = grams.members[begins + np.arange(len(begins))]
     width = max(len(grams.names), 1)

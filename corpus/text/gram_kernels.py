@@ -36,6 +36,7 @@ _WORDS = 1024  # hashed at a time
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+_ONE, _SIX, _LOW = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -121,26 +122,6 @@ def _power(exponent: int) -> np.uint64:
     return result
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _known(
-    gram: np.uint64,
-    known: UInt64s,
-    bits: UInt64s,
-    to_bit: np.uint64,
-    buckets: Int64s,
-    to_bucket: np.uint64,
-) -> int:
-    """Return the index of a hash in `known`, or -1; see `find_grams`."""
-    bit = gram >> to_bit
-    if (bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1) == 0:
-        return -1
-    bucket = np.int64(gram >> to_bucket)
-    for index in range(buckets[bucket], buckets[bucket + 1]):
-        if known[index] == gram:
-            return index
-    return -1
-
-
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def gram_hashes(
     data: Bytes,
@@ -166,7 +147,17 @@ def gram_hashes(
         seen = 0
         while at < end:
             at, count = _digests(
-                data, begin, at, end, ascii_table, entries, expansions, scratch, digests, spans, size
+                data,
+                begin,
+                at,
+                end,
+                ascii_table,
+                entries,
+                expansions,
+                scratch,
+                digests,
+                spans,
+                size,
             )
             if used + count > len(hashes):
                 grown = np.empty(2 * len(hashes), dtype=np.uint64)
@@ -207,6 +198,8 @@ def find_grams(
     scratch = np.empty(64, dtype=np.uint8)
     digests = np.zeros(size + _WORDS, dtype=np.uint64)
     spans = np.empty((size + _WORDS, 2), dtype=np.int64)
+    grams = np.empty(size + _WORDS, dtype=np.uint64)
+    chosen = np.empty(_WORDS + 1, dtype=np.int64)
     oldest = _power(size)
     hits = np.empty((2 * _WORDS, 4), dtype=np.int64)
     to_bit, to_bucket = np.uint64(bit_shift), np.uint64(bucket_shift)
@@ -218,23 +211,44 @@ def find_grams(
         seen = 0
         while at < end:
             at, count = _digests(
-                data, begin, at, end, ascii_table, entries, expansions, scratch, digests, spans, size
+                data,
+                begin,
+                at,
+                end,
+                ascii_table,
+                entries,
+                expansions,
+                scratch,
+                digests,
+                spans,
+                size,
             )
             if used + count > len(hits):
                 grown = np.empty((2 * len(hits), 4), dtype=np.int64)
                 grown[:used] = hits[:used]
                 hits = grown
+            # Without a branch, so that the reads of many grams are under way together.
+            candidates = 0
             for slot in range(size, size + count):
                 rolling = rolling * _BASE + digests[slot] - digests[slot - size] * oldest
                 gram = mixed64(rolling)
-                index = _known(gram, known, bits, to_bit, buckets, to_bucket)
-                # The first words of a document are fewer than a gram has.
-                if index >= 0 and seen + slot - size + 1 >= size:
-                    hits[used, 0] = row
-                    hits[used, 1] = spans[slot - size + 1, 0] - begin
-                    hits[used, 2] = spans[slot, 1] - begin
-                    hits[used, 3] = index
-                    used += 1
+                grams[slot] = gram
+                bit = gram >> to_bit
+                chosen[candidates] = slot
+                candidates += np.int64((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
+            for number in range(candidates):
+                slot = chosen[number]
+                if seen + slot - size + 1 < size:
+                    continue  # the first words of a document are fewer than a gram has
+                gram = grams[slot]
+                bucket = np.int64(gram >> to_bucket)
+                for index in range(buckets[bucket], buckets[bucket + 1]):
+                    if known[index] == gram:
+                        hits[used, 0] = row
+                        hits[used, 1] = spans[slot - size + 1, 0] - begin
+                        hits[used, 2] = spans[slot, 1] - begin
+                        hits[used, 3] = index
+                        used += 1
             seen += count
             for slot in range(size):
                 digests[slot] = digests[slot + count]
@@ -267,6 +281,8 @@ def count_grams(
     scratch = np.empty(64, dtype=np.uint8)
     digests = np.zeros(size + _WORDS, dtype=np.uint64)
     spans = np.empty((size + _WORDS, 2), dtype=np.int64)
+    grams = np.empty(size + _WORDS, dtype=np.uint64)
+    chosen = np.empty(_WORDS + 1, dtype=np.int64)
     oldest = _power(size)
     to_bit, to_bucket = np.uint64(bit_shift), np.uint64(bucket_shift)
     for row in range(len(offsets) - 1):
@@ -276,16 +292,36 @@ def count_grams(
         seen = 0
         while at < end:
             at, count = _digests(
-                data, begin, at, end, ascii_table, entries, expansions, scratch, digests, spans, size
+                data,
+                begin,
+                at,
+                end,
+                ascii_table,
+                entries,
+                expansions,
+                scratch,
+                digests,
+                spans,
+                size,
             )
+            candidates = 0
             for slot in range(size, size + count):
                 rolling = rolling * _BASE + digests[slot] - digests[slot - size] * oldest
                 gram = mixed64(rolling)
-                index = _known(gram, known, bits, to_bit, buckets, to_bucket)
-                if index < 0 or seen + slot - size + 1 < size or marks[index] == mark + row:
+                grams[slot] = gram
+                bit = gram >> to_bit
+                chosen[candidates] = slot
+                candidates += np.int64((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
+            for number in range(candidates):
+                slot = chosen[number]
+                if seen + slot - size + 1 < size:
                     continue
-                marks[index] = mark + row
-                counts[index] += 1
+                gram = grams[slot]
+                bucket = np.int64(gram >> to_bucket)
+                for index in range(buckets[bucket], buckets[bucket + 1]):
+                    if known[index] == gram and marks[index] != mark + row:
+                        marks[index] = mark + row
+                        counts[index] += 1
             seen += count
             for slot in range(size):
                 digests[slot] = digests[slot + count]

@@ -52,9 +52,7 @@ def to_bytes(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(len(text[:a].encode()), len(text[:b].encode())) for a, b in spans]
 
 
-def make_grams(
-    benchmarks: Mapping[str, Sequence[str]], ngram: int
-) -> contamination.BenchmarkGrams:
+def make_grams(benchmarks: Mapping[str, Sequence[str]], ngram: int) -> contamination.BenchmarkGrams:
     """Return the grams of benchmarks, each of a set of its own."""
     columns = [pa.array(items, pa.large_string()) for items in benchmarks.values()]
     own = [contamination.gram_hashes(c, size=ngram, words="plain")[1] for c in columns]
