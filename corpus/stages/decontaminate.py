@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from corpus import benchmark_grams, collisions
+from corpus import benchmark_examples, benchmark_grams, collisions
 from corpus.config import Decontaminate, Recipe
 from corpus.document import CUTS, DECONTAMINATE_SCHEMA
 from corpus.engine import Engine
@@ -67,7 +67,7 @@ def run(
         InputError: A benchmark file cannot be read, or a pattern matches none.
     """
     found = parts(extract, last)
-    benchmarks = benchmark_grams.benchmarks(settings, output, engine, progress)
+    benchmarks = benchmark_examples.benchmarks(settings, output, engine, progress)
     merged = benchmark_grams.grams(benchmarks, output, engine, progress)
     grams = merged.shards[0].output("grams")
     collided = collisions.collisions(found, merged, output, engine, progress)

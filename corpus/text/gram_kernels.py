@@ -235,11 +235,11 @@ def find_grams(
                 grams[slot] = gram
                 bit = gram >> to_bit
                 chosen[candidates] = slot
-                candidates += np.int64((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
+                candidates += int((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
             for number in range(candidates):
                 slot = chosen[number]
                 if seen + slot - size + 1 < size:
-                    continue  # the first words of a document are fewer than a gram has
+                    continue  # too few words; only a collision of hashes comes here
                 gram = grams[slot]
                 bucket = np.int64(gram >> to_bucket)
                 for index in range(buckets[bucket], buckets[bucket + 1]):
@@ -311,7 +311,7 @@ def count_grams(
                 grams[slot] = gram
                 bit = gram >> to_bit
                 chosen[candidates] = slot
-                candidates += np.int64((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
+                candidates += int((bits[bit >> _SIX] >> (bit & _LOW)) & _ONE)
             for number in range(candidates):
                 slot = chosen[number]
                 if seen + slot - size + 1 < size:
