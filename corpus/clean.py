@@ -6,6 +6,7 @@ fewer of them. Only folders that are named like a stage's are ever looked at.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import re
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,10 @@ BETWEEN = {
     "score": "filter",
     "signatures": "dedup",
     "benchmarks": "decontaminate",
+    "grams": "decontaminate",
     "collisions": "decontaminate",
+    "overlap": "decontaminate",
+    "evaluation": "decontaminate",
 }
 _FOLDER = re.compile(rf"^({'|'.join((*STAGES, *BETWEEN))})-[0-9a-f]{{12}}$")
 USED, UNUSED = "used", "unused"
@@ -89,6 +93,7 @@ def _used(build: Build) -> tuple[set[str], set[str]]:
     used: set[str] = set()
     told: set[str] = set()
     left = [manifest.folder for manifest in build.manifests.values()]
+    left += _evaluations(build)
     while left:
         folder = left.pop()
         used.add(storage.name(folder))
@@ -103,6 +108,20 @@ def _used(build: Build) -> tuple[set[str], set[str]]:
             names = set(manifest.summary["uses"]) - used
             left += [storage.join(build.output, name) for name in sorted(names)]
     return used, told
+
+
+def _evaluations(build: Build) -> list[str]:
+    """Return the folders of what was asked of the current build's decontaminate stage."""
+    stage = build.manifests.get("decontaminate")
+    folders: list[str] = []
+    for name in storage.list_folder(build.output) if stage else ():
+        folder = storage.join(build.output, name)
+        if name.startswith("evaluation-") and storage.exists(storage.join(folder, MANIFEST)):
+            with contextlib.suppress(CorpusError):
+                of = read_manifest(folder).settings.get("decontaminate")
+                if stage and of == storage.name(stage.folder):
+                    folders.append(folder)
+    return folders
 
 
 def _own_bytes(path: str) -> int:

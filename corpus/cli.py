@@ -124,7 +124,52 @@ _stage_verb("crawl", "Fetch or find every input file")
 _stage_verb("extract", "Write the text of every source")
 _stage_verb("filter", "Score the quality of documents and draw which are kept")
 _stage_verb("dedup", "Find near-duplicates within and across sources")
-_stage_verb("decontaminate", "Cut benchmark text out of the corpus")
+
+
+@app.command("decontaminate")
+def decontaminate_command(
+    config: Config = "mix.yaml",
+    output: Output = None,
+    engine: EngineName = "ray",
+    workers: Workers = None,
+    set_: Sets = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Say which benchmark examples are clean.")
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """Cut benchmark text out of the corpus, and build what that needs.
+
+    With --report: search what the corpus was and what it is now for the examples of the benchmarks,
+    show a table like C.1 of the paper, and list the clean and the dirty ones.
+
+    Example: corpus decontaminate --config pipelines/tiny/mix.yaml --report
+    """
+    if not report:
+        _build(config, output, engine, workers, set_, json_output, "decontaminate")
+        return
+    import contextlib
+
+    from corpus import build, overlap, tables
+    from corpus.config import load_recipe
+    from corpus.engine import make_engine
+    from corpus.progress import make_progress
+
+    recipe = load_recipe(config, set_ or [])
+    folder = output or build.default_output(recipe)
+    chosen = make_engine(engine, workers)
+    try:
+        made = build.build(recipe, folder, chosen, make_progress(json_output), "decontaminate")
+        with contextlib.closing(make_progress(json_output)) as progress:
+            evaluation = overlap.evaluate(made, chosen, progress)
+    finally:
+        chosen.close()
+    if json_output:
+        _print_json(overlap.report(evaluation))
+    else:
+        tables.show(overlap.describe(evaluation))
+
+
 _stage_verb("tokenize", "Write token shards")
 _stage_verb("mix", "Mix the sources by weight")
 

@@ -1,47 +1,29 @@
-"""Benchmarks and where their grams occur, in folders of their own beside `decontaminate`.
+"""Where the grams of the benchmarks occur in the corpus, in a folder beside `decontaminate`.
 
-In: benchmark files, documents, the verdict before. Out: `benchmarks-<fingerprint>` with the
-distinct grams, and `collisions-<fingerprint>` with every occurrence in every part.
+In: the grams, documents, the verdict before. Out: `collisions-<fingerprint>` with every occurrence
+in every part, and which grams are in too many documents.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from corpus import storage
-from corpus.config import FILE_NAMES, Decontaminate
+from corpus.benchmark_grams import read_grams
 from corpus.engine import Engine
-from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, read_columns, write_table
 from corpus.progress import Progress
-from corpus.stage_folder import describe_output, make
+from corpus.stage_folder import make
 from corpus.text import contamination, normalization
-from corpus.text.contamination import BenchmarkGrams, Hits
-from corpus.text.ngrams import NGRAM_HASH_VERSION
+from corpus.text.contamination import Hits
 
-VERSION = 1
+VERSION = 2
 COLUMNS = ("row", "start", "end", "gram")
-
-
-@dataclass(frozen=True)
-class BenchmarksTask:
-    """Benchmarks by name: files and fields."""
-
-    name: str
-    source: str
-    key: str
-    weight: int
-    benchmarks: tuple[tuple[str, tuple[str, ...], tuple[str, ...] | None], ...]
-    ngram: int
-    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,91 +39,17 @@ class CollisionsTask:
     folder: str = ""
 
 
-def benchmarks(
-    settings: Decontaminate, output: str, engine: Engine, progress: Progress
-) -> Manifest:
-    """Collect the grams of all benchmarks; the one shard's details say what was too short."""
-    named: list[tuple[str, tuple[str, ...], tuple[str, ...] | None]] = []
-    for name, benchmark in settings.benchmarks.items():
-        matches = [path for pattern in benchmark.paths for path in storage.find(pattern)]
-        files = tuple(dict.fromkeys(matches))
-        if not files:
-            raise InputError(
-                "no benchmark file matches",
-                where=", ".join(benchmark.paths),
-                fix=f"Check {'.'.join(filter(None, ('decontaminate.benchmarks', name)))} in the "
-                "recipe (relative paths are relative to it)",
-            )
-        if name == FILE_NAMES:
-            stems = [storage.name(path).split(".", 1)[0] for path in files]
-            for stem in dict.fromkeys(stems):
-                own = tuple(p for p, s in zip(files, stems, strict=True) if s == stem)
-                named.append((stem, own, benchmark.fields))
-        else:
-            named.append((name, files, benchmark.fields))
-    digests = [
-        (name, [storage.digest(path)[1] for path in files], fields) for name, files, fields in named
-    ]
-    words = normalization.WORDS_VERSIONS[contamination.WORDS]
-    key = fingerprint("benchmarks", VERSION, words, NGRAM_HASH_VERSION, digests, settings.ngram)
-    task = BenchmarksTask("grams", "benchmarks", key, 1, tuple(named), settings.ngram)
-    stored = {"ngram": settings.ngram}
-    return make(output, "benchmarks", benchmarks_shard, [task], engine, progress, settings=stored)
-
-
-def benchmarks_shard(task: BenchmarksTask) -> Shard:
-    """Collect the grams of all benchmarks."""
-    from corpus.sources import benchmarks
-
-    texts = {
-        name: [text for path in files for text in benchmarks.read(path, fields=fields)]
-        for name, files, fields in task.benchmarks
-    }
-    grams = contamination.benchmark_grams(texts, ngram=task.ngram)
-    details = {
-        "items": dict(zip(grams.names, grams.items.tolist(), strict=True)),
-        "too_short": dict(zip(grams.names, grams.too_short.tolist(), strict=True)),
-        "grams": len(grams),
-    }
-    path = f"{task.source}/{task.name}.parquet"
-    members = pa.LargeListArray.from_arrays(grams.offsets, pa.array(grams.members))
-    table = pa.table({"hash": pa.array(grams.hashes), "benchmarks": members})
-    facts = {"ngram": task.ngram, "names": grams.names, **details}
-    table = table.replace_schema_metadata({"benchmarks": json.dumps(facts)})
-    with storage.publish(storage.join(task.folder, path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    output = describe_output(task.folder, path, "grams", len(grams))
-    return Shard(task.name, task.source, task.key, (output,), Counts(), {}, details)
-
-
-def read_grams(path: str) -> BenchmarkGrams:
-    """Return the grams that `benchmarks_shard` wrote."""
-    table = read_columns(path, ["hash", "benchmarks"]).combine_chunks()
-    facts = json.loads(table.schema.metadata[b"benchmarks"])
-    chunks = table["benchmarks"].chunks
-    members = chunks[0] if chunks else pa.array([], pa.large_list(pa.int64()))
-    names = tuple(facts["names"])
-    return BenchmarkGrams(
-        ngram=facts["ngram"],
-        hashes=table["hash"].to_numpy(),
-        names=names,
-        offsets=np.asarray(members.offsets, dtype=np.int64),
-        members=np.asarray(members.values, dtype=np.int64),
-        items=np.array([facts["items"][name] for name in names], dtype=np.int64),
-        too_short=np.array([facts["too_short"][name] for name in names], dtype=np.int64),
-    )
-
-
 def collisions(
     found: Sequence[Part],
-    grams: str,
-    digest: str,
+    grams: Manifest,
     output: str,
     engine: Engine,
     progress: Progress,
 ) -> Manifest:
     """List where the grams occur in every part."""
-    words = normalization.WORDS_VERSIONS[contamination.WORDS]  # the benchmarks' may be older
+    merged = grams.shards[0].output("grams")
+    digest = merged.sha256
+    words = normalization.WORDS_VERSIONS[grams.settings["words"]]  # the benchmarks' may be older
     tasks = [
         CollisionsTask(
             name=part.name,
@@ -149,7 +57,7 @@ def collisions(
             key=fingerprint("collisions", VERSION, words, digest, part.sha256, part.verdict_sha256),
             weight=part.bytes + 1,
             part=part,
-            grams=grams,
+            grams=grams.path(merged),
         )
         for part in found
     ]
@@ -163,7 +71,7 @@ def collisions_shard(task: CollisionsTask) -> Shard:
     tables: list[pa.Table] = []
     for start, batch in batches(task.part, ["text"]):
         rows = np.flatnonzero(kept[start : start + len(batch)])
-        hits = contamination.find(batch.column("text").take(pa.array(rows)), grams)
+        hits = contamination.find(batch.column("text").take(pa.array(rows)), grams.index)
         columns = (rows[hits.rows] + start, hits.starts, hits.ends, hits.grams)
         tables.append(pa.table([pa.array(c, pa.int64()) for c in columns], list(COLUMNS)))
     schema = pa.schema([(name, pa.int64()) for name in COLUMNS])

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from corpus import storage
+from corpus import benchmark_presets, storage
 from corpus.heuristic_settings import Heuristics, NamedHeuristics
 from corpus.recipe_path import ONE_OR_MORE as _ONE_OR_MORE
 from corpus.recipe_path import Paths, RecipePath
@@ -427,9 +427,25 @@ class Benchmark(Settings):
     """One benchmark, from its published files."""
 
     paths: Paths
-    """JSONL (plain, `.gz`, `.zst`) or plain text files."""
+    """JSONL, JSON, CSV, TSV, Parquet or plain text files, but for Parquet also compressed."""
+    preset: str | None = None
+    """The fields of a public benchmark's published files: `piqa`, `squad`, `mmlu`, …"""
     fields: tuple[str, ...] | None = None
-    """Fields whose text counts; all text fields by default."""
+    """Fields whose text counts, instead of a preset; all text by default. A field may be a path
+    into maps and lists, such as `question.choices.text`."""
+    id: str | None = None
+    """Field with an example's identifier; its file and number in it by default."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Benchmark:
+        if self.preset is not None and self.fields is not None:
+            raise ValueError("name a preset or fields, not both")
+        if self.preset is not None and self.preset not in benchmark_presets.PRESETS:
+            near = difflib.get_close_matches(self.preset, benchmark_presets.PRESETS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else ""
+            known = f"there are {', '.join(benchmark_presets.PRESETS)}"
+            raise ValueError(f"no benchmark preset is called {self.preset!r}; {hint or known}")
+        return self
 
 
 FILE_NAMES = ""  # instead of a benchmark's name: each file is one, of its own name
@@ -460,9 +476,13 @@ class Decontaminate(Settings):
         ),
         Field(min_length=1),
     ]
-    """A pattern (each file is a benchmark), or a map of names to patterns or `{paths, fields}`."""
+    """A pattern (each file is a benchmark), or a map of names to patterns or to
+    `{paths, preset, fields, id}`."""
     ngram: Annotated[int, Field(ge=2, le=64)] = 13
     """Words in a colliding gram (Appendix C: 13)."""
+    words: Literal["plain", "word"] = "plain"
+    """What a word is: `plain` takes punctuation out of what lies between white space (Appendix C's
+    words); `word` has a space for it, as the grams that OpenAI published as examples."""
     window: Annotated[int, Field(ge=0)] = 200
     """Characters cut on each side of a colliding gram (Appendix C: 200)."""
     min_piece: Annotated[int, Field(ge=0)] = 200

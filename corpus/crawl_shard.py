@@ -214,7 +214,8 @@ def _fetch_pages(task: CrawlTask) -> tuple[Output, Output]:
 def _make(task: CrawlTask, make: Stdlib) -> tuple[Output, ...]:
     from corpus.sources import benchmarks, stdlib
 
-    quote = [] if make.quote is None else list(benchmarks.read(make.quote, fields=("text",)))
+    known = benchmarks.layouts(None, ("text",), None)
+    quote = [] if make.quote is None else [e.text for e in benchmarks.read(make.quote, known=known)]
     outputs: list[Output] = []
     with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX) as scratch:
         made = stdlib.write(make.make, Path(scratch), seed=task.seed, pages=make.pages, quote=quote)

@@ -27,7 +27,7 @@ _MOST_STORIES = 20  # of one URL; a crawl can hold a front page of every day
 _NEAREST = 5
 _COMPARED = 5000  # URLs that are compared with one that was not found
 _EXCERPT = 300  # characters of the text that are shown
-_CUT = 200  # characters of what was cut that are shown
+_CUT = 600  # characters of what was cut that are shown: a gram stands behind 200 others
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_output_is_whole_files_and_nothing_else(undisturbed: Path) -> None:
     made = read_build(str(undisturbed))
     folders = {path.name for path in undisturbed.iterdir() if path.is_dir()}
     kinds = {name.rsplit("-", 1)[0] for name in folders}
-    steps = {"sample", "classifier", "score", "signatures", "benchmarks", "collisions"}
+    steps = {"sample", "classifier", "score", "signatures", "benchmarks", "grams", "collisions"}
     assert kinds == {*STAGES, *steps}
     assert {p.name for p in undisturbed.iterdir() if p.is_file()} == {"build.json", "build.lock"}
     assert not list(undisturbed.rglob(".*"))

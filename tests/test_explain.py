@@ -105,6 +105,7 @@ def test_explain_cuts_are_shown_in_context(made: Build) -> None:
     text = shown(made, told.id)
     assert "shares text with quiz" in text
     assert f"bytes {cut.start:,} to {cut.end:,}" in text
+    assert " ".join(f"question{number}" for number in range(16)) in text, "behind 200 characters"
 
 
 def test_explain_tokens_are_those_of_the_text_without_its_cuts(made: Build) -> None:

@@ -2,7 +2,8 @@
 
 In: documents, the verdict before, and benchmark files. Out: a verdict for each document with the
 byte ranges to cut and the benchmarks that were hit. Common grams are ignored, so counting comes
-before cutting: three folders, `benchmarks` (the grams), `collisions` (where they occur), verdicts.
+before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions` (where
+they occur), and the verdicts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from corpus import collisions
+from corpus import benchmark_examples, benchmark_grams, collisions
 from corpus.config import Decontaminate, Recipe
 from corpus.document import CUTS, DECONTAMINATE_SCHEMA
 from corpus.engine import Engine
@@ -25,7 +26,8 @@ from corpus.text import cuts
 from corpus.text.contamination import Hits
 
 STAGE = "decontaminate"
-VERSION = 1
+_LISTS = ("cuts", "benchmarks")
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ def run(
         InputError: A benchmark file cannot be read, or a pattern matches none.
     """
     found = parts(extract, last)
-    benchmarks = collisions.benchmarks(settings, output, engine, progress)
-    grams = benchmarks.shards[0].outputs[0]
-    grams_path, grams_digest = benchmarks.path(grams), grams.sha256
-    collided = collisions.collisions(found, grams_path, grams_digest, output, engine, progress)
+    benchmarks = benchmark_examples.benchmarks(settings, output, engine, progress)
+    merged = benchmark_grams.grams(benchmarks, output, engine, progress)
+    grams = merged.shards[0].output("grams")
+    collided = collisions.collisions(found, merged, output, engine, progress)
     paths = [collided.path(shard.outputs[0]) for shard in collided.shards]
     common, own = collisions.common_grams(paths, grams.rows, settings.max_documents)
-    rules = settings.model_dump(mode="json", exclude={"benchmarks", "max_documents"})
+    rules = settings.model_dump(
+        mode="json", exclude={"benchmarks", "max_documents", "ngram", "words"}
+    )
     tasks: list[DecontaminateTask] = []
     for part, shard, path, present in zip(found, collided.shards, paths, own, strict=True):
         ignored = tuple(np.intersect1d(present, common).tolist())
@@ -80,22 +84,28 @@ def run(
             DecontaminateTask(
                 name=part.name,
                 source=part.source,
-                key=fingerprint(STAGE, VERSION, grams_digest, depends),
+                key=fingerprint(STAGE, VERSION, grams.sha256, depends),
                 weight=part.rows + 1,
                 part=part,
                 collisions=path,
-                grams=grams_path,
+                grams=merged.path(grams),
                 ignored=ignored,
                 settings=settings,
             )
         )
-    stored = {"version": VERSION, "grams": grams_digest, "max_documents": settings.max_documents}
+    stored = {"version": VERSION, "grams": grams.sha256, "max_documents": settings.max_documents}
     folder = StageFolder(output, STAGE, settings={**stored, **rules}, versions={}, tasks=tasks)
     manifest = folder.manifest()
     if manifest is None:
         shards = folder.run(decontaminate_shard, engine, progress)
-        summary = {**benchmarks.shards[0].details, "grams_ignored": len(common)}
-        manifest = folder.finish(shards, {**summary, **used(benchmarks, collided)})
+        facts = [shard.details for shard in benchmarks.shards]
+        summary = {
+            "items": {own["benchmark"]: own["items"] for own in facts},
+            "too_short": {own["benchmark"]: own["too_short"] for own in facts},
+            "grams": grams.rows,
+            "grams_ignored": len(common),
+        }
+        manifest = folder.finish(shards, {**summary, **used(benchmarks, merged, collided)})
     return manifest
 
 
@@ -104,24 +114,27 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
     part, settings = task.part, task.settings
     table = read_columns(task.collisions, list(collisions.COLUMNS))
     hits = Hits(*(table[name].to_numpy() for name in collisions.COLUMNS))
-    kept, grams = kept_rows(part), collisions.read_grams(task.grams)
+    kept, grams = kept_rows(part), benchmark_grams.read_grams(task.grams)
     ignored = np.zeros(len(grams), dtype=np.bool_)
     ignored[list(task.ignored)] = True
     verdicts: list[pa.Table] = []
-    for start, batch in batches(part, ["id", "text"]):
+    # A part without a hit is not read again: its documents have nothing to be cut.
+    for start, batch in batches(part, ["id", "text"] if len(hits) else ["id"]):
+        inside = pa.array(kept[start : start + len(batch)])
+        if not len(hits):
+            verdicts.append(_untouched(batch, inside))
+            continue
         first, last = np.searchsorted(hits.rows, [start, start + len(batch)])
         rest = (column[first:last] for column in (hits.starts, hits.ends, hits.grams))
-        own = Hits(hits.rows[first:last] - start, *rest)
         made = cuts.cut_documents(
             batch.column("text"),
-            own,
+            Hits(hits.rows[first:last] - start, *rest),
             grams,
             ignored=ignored,
             window=settings.window,
             minimum=settings.min_piece,
             maximum_pieces=settings.max_pieces,
         )
-        inside = pa.array(kept[start : start + len(batch)])
         verdicts.append(
             pa.table(
                 {
@@ -137,3 +150,18 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
     output, counts = write_verdict(task.folder, part, whole)
     cut = int(pa.compute.sum(pa.compute.list_value_length(whole["cuts"])).as_py() or 0)
     return Shard(task.name, task.source, task.key, (output,), counts, {"cuts": cut})
+
+
+def _untouched(batch: pa.RecordBatch, inside: pa.BooleanArray) -> pa.Table:
+    """Return the verdicts on documents without a hit; `inside` says which are still in."""
+    empty = pa.array(np.zeros(len(batch) + 1, dtype=np.int32))
+    spans, names = (pa.array([], DECONTAMINATE_SCHEMA.field(n).type.value_type) for n in _LISTS)
+    return pa.table(
+        {
+            "id": batch.column("id"),
+            "kept": pa.compute.if_else(inside, True, pa.scalar(None, pa.bool_())),
+            "reason": pa.nulls(len(batch), pa.string()),
+            "cuts": pa.ListArray.from_arrays(empty, spans),
+            "benchmarks": pa.ListArray.from_arrays(empty, names),
+        }
+    ).cast(DECONTAMINATE_SCHEMA)

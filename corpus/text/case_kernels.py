@@ -1,4 +1,4 @@
-"""Lower case as a compiled function: `str.lower` on UTF-8 bytes, context rule included.
+"""Lower case and class of characters, for compiled loops: `str.lower` on UTF-8, context included.
 
 Fixed by Unicode (section 3.13) and by the tables of `corpus.text.unicode_tables`, which come from
 the running Python; compiled into the kernels that call it.
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from numba import njit
 
 from corpus.text.unicode_tables import (
+    ACTION_MASK,
+    ACTION_SHIFT,
     CAPITAL_SIGMA,
     CASED,
     CODE_POINT_MASK,
@@ -18,11 +20,15 @@ from corpus.text.unicode_tables import (
     EXPANDS,
     FINAL_SIGMA,
     IGNORABLE,
+    KEEP,
 )
 from corpus.text.utf8_kernels import code_point, written
 
 Bytes = npt.NDArray[np.uint8]
 UInt32s = npt.NDArray[np.uint32]
+
+
+KEEP_AND_BREAK = 3
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -99,3 +105,36 @@ def lower_room(size: int) -> int:
     A character takes at most half as many bytes again (U+023A: 2 bytes become 3, as in U+0130).
     """
     return size + size // 2 + 8
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def wide_character(
+    data: Bytes,
+    begin: int,
+    here: int,
+    end: int,
+    entries: UInt32s,
+    expansions: UInt32s,
+    scratch: Bytes,
+    fill: int,
+) -> tuple[int, int, np.int64 | int]:
+    """Normalise the character at `here`, which is not ASCII.
+
+    Returns:
+        Where the next one is, the new `fill`, and the action (`KEEP_AND_BREAK` if a word ends with
+        this character).
+    """
+    code, size = code_point(data, here, end)
+    after = here + size
+    entry = np.int64(entries[code])
+    action = (entry >> ACTION_SHIFT) & ACTION_MASK
+    if action != KEEP:
+        return after, fill, action
+    lower = entry & CODE_POINT_MASK
+    if entry & EXPANDS:
+        for column in range(2, 2 + np.int64(expansions[lower, 0])):
+            fill = written(scratch, fill, np.int64(expansions[lower, column]))
+        return after, fill, KEEP_AND_BREAK if expansions[lower, 1] else KEEP
+    if code == CAPITAL_SIGMA and is_final_sigma(data, begin, here, after, end, entries):
+        lower = np.int64(FINAL_SIGMA)
+    return after, written(scratch, fill, lower), KEEP

@@ -8,8 +8,9 @@ and the hits of `corpus.text.contamination.find`, out come ranges of bytes to le
 Where the paper can be read in more than one way:
 
 * The window is 200 characters on each side of the gram (as in EleutherAI's lm-evaluation-harness),
-  not 200 in all. A character is a code point. The gram reaches from the first to the last of its
-  words as they were written, with the punctuation that is attached to them.
+  not 200 in all: what is removed is the gram and up to 200 characters before and behind it, less at
+  the ends of the document. A character is a code point. The gram reaches from the first to the
+  last of its words as they were written, with the punctuation that is attached to them.
 * Overlapping and touching windows are one cut. The pieces of a document are what is left before,
   between and behind its cuts, where that is not empty. They are counted before short ones are
   discarded.
@@ -40,31 +41,18 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What is cut out of one document.
-
-    Attributes:
-        reason: Why all of the document is dropped, or None if it is kept.
-        cuts: int64[cuts, 2], half-open ranges of bytes, ascending, apart from each other, at
-            boundaries of characters. Of a contaminated document: those that made the pieces.
-        pieces: Pieces that the grams and their windows leave, before short ones are discarded.
-    """
-
-    reason: DropReason | None
-    cuts: Int64s
-    pieces: int
-
-
-@dataclass(frozen=True)
 class Decontamination:
     """The verdicts on a column of documents, row by row.
 
     Attributes:
         kept: pa.bool_().
         reason: pa.string(), null where the document is kept.
-        cuts: `corpus.document.CUTS`, as in `Cut`; empty for a document without a hit.
+        cuts: `corpus.document.CUTS`, half-open ranges of bytes, ascending, apart from each other,
+            at boundaries of characters; empty for a document without a hit. Of a contaminated
+            document: those that made the pieces.
         benchmarks: pa.list_(pa.string()), the benchmarks whose grams were found, in their order.
-        pieces: int64[n], as in `Cut`.
+        pieces: int64[n], pieces that the grams and their windows leave, before short ones are
+            discarded.
     """
 
     kept: pa.BooleanArray
@@ -133,37 +121,6 @@ def cut_documents(
     )
 
 
-def cut(
-    text: bytes, starts: Int64s, ends: Int64s, *, window: int, minimum: int, maximum_pieces: int
-) -> Cut:
-    """Cut grams out of one document; as `cut_documents` does for each of its own.
-
-    Args:
-        text: The document as UTF-8.
-        starts: First byte of each gram, int64[hits], ascending.
-        ends: The byte behind each gram, int64[hits], ascending.
-        window: As in `cut_documents`, like the other settings.
-        minimum: Likewise.
-        maximum_pieces: Likewise.
-
-    Raises:
-        ValueError: A setting is too small, or a gram lies outside the text.
-    """
-    _check_settings(window, minimum, maximum_pieces)
-    if np.any(starts < 0) or np.any(ends > len(text)):
-        raise ValueError(f"a gram lies outside the text of {len(text)} bytes")
-    verdicts, pieces, _, cuts = cut_kernels.cut_rows(
-        np.frombuffer(text, dtype=np.uint8),
-        np.array([0, len(text)], dtype=np.int64),
-        np.stack([starts, ends], axis=1).astype(np.int64),
-        np.array([0, len(starts)], dtype=np.int64),
-        window,
-        minimum,
-        maximum_pieces,
-    )
-    return Cut(reason=_REASONS[int(verdicts[0])], cuts=cuts, pieces=int(pieces[0]))
-
-
 def _check_settings(window: int, minimum: int, maximum_pieces: int) -> None:
     least = {"window": (window, 0), "minimum": (minimum, 0), "maximum_pieces": (maximum_pieces, 1)}
     for name, (value, bound) in least.items():
@@ -178,9 +135,11 @@ def _list_array(offsets: Int64s, values: pa.Array) -> pa.ListArray:
 
 def _benchmarks(rows: Int64s, found: Int64s, grams: BenchmarkGrams, documents: Int64s) -> pa.Array:
     """Return the names of the benchmarks whose grams were found in each document."""
-    counts = np.diff(grams.offsets)[found]
-    # The members of each hit's gram, one behind the other: where they begin, and then counted on.
-    begins = np.repeat(grams.offsets[:-1][found] - (np.cumsum(counts) - counts), counts)
+    sets = grams.sets[found]
+    counts = np.diff(grams.offsets)[sets]
+    # The members of the set of each hit's gram, one behind the other: where they begin, and then
+    # counted on.
+    begins = np.repeat(grams.offsets[:-1][sets] - (np.cumsum(counts) - counts), counts)
     members = grams.members[begins + np.arange(len(begins))]
     width = max(len(grams.names), 1)
     pairs = np.unique(np.repeat(rows, counts) * width + members)

@@ -1,13 +1,12 @@
 """The compiled loops over the words of an Arrow column of text.
 
 One pass over the UTF-8 bytes and no Python object per word. `_next_words` normalises the next words
-of a document into a scratch buffer, from the tables of `corpus.text.unicode_tables`; three kernels
-call it: the hashes of every word n-gram, the MinHash signatures, and the search for known n-grams.
+of a document into a scratch buffer, from the tables of `corpus.text.unicode_tables`; two kernels
+call it: the hashes of every word n-gram, and the MinHash signatures.
 
 The kernels share a file because Numba's cache on disk notices a change of the file that a kernel
 stands in, and not one of a file that it calls into. What is called elsewhere
-(`corpus.text.hash_kernels`, `corpus.text.utf8_kernels`, `corpus.text.case_kernels`) is fixed by its
-published definition.
+(`corpus.text.hash_kernels`, `corpus.text.case_kernels`) is fixed by its published definition.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from corpus.text.case_kernels import is_final_sigma
+from corpus.text.case_kernels import KEEP_AND_BREAK, wide_character
 from corpus.text.hash_kernels import (
     absorbed32,
     mixed32,
@@ -25,17 +24,7 @@ from corpus.text.hash_kernels import (
     scrambled32,
     xxh64,
 )
-from corpus.text.unicode_tables import (
-    ACTION_MASK,
-    ACTION_SHIFT,
-    BREAK,
-    CAPITAL_SIGMA,
-    CODE_POINT_MASK,
-    EXPANDS,
-    FINAL_SIGMA,
-    KEEP,
-)
-from corpus.text.utf8_kernels import code_point, written
+from corpus.text.unicode_tables import ACTION_MASK, ACTION_SHIFT, BREAK, KEEP
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
@@ -43,45 +32,11 @@ UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
 
 _SPACE = 0x20
-_KEEP_AND_BREAK = 3
 _WORDS = 1024  # normalised at a time
 _BLOCK_BYTES = 1 << 16  # of 1024 words whose hashes are computed together; longer ones one by one
 # Base of the polynomial over word hashes: odd, so that no word is shifted out of 64 bits
 # (2^64 divided by the golden ratio).
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _wide_character(
-    data: Bytes,
-    begin: int,
-    here: int,
-    end: int,
-    entries: UInt32s,
-    expansions: UInt32s,
-    scratch: Bytes,
-    fill: int,
-) -> tuple[int, int, np.int64 | int]:
-    """Normalise the character at `here`, which is not ASCII.
-
-    Returns:
-        Where the next one is, the new `fill`, and the action (`_KEEP_AND_BREAK` if a word ends with
-        this character).
-    """
-    code, size = code_point(data, here, end)
-    after = here + size
-    entry = np.int64(entries[code])
-    action = (entry >> ACTION_SHIFT) & ACTION_MASK
-    if action != KEEP:
-        return after, fill, action
-    lower = entry & CODE_POINT_MASK
-    if entry & EXPANDS:
-        for column in range(2, 2 + np.int64(expansions[lower, 0])):
-            fill = written(scratch, fill, np.int64(expansions[lower, column]))
-        return after, fill, _KEEP_AND_BREAK if expansions[lower, 1] else KEEP
-    if code == CAPITAL_SIGMA and is_final_sigma(data, begin, here, after, end, entries):
-        lower = np.int64(FINAL_SIGMA)
-    return after, written(scratch, fill, lower), KEEP
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -121,12 +76,12 @@ def _next_words(
                 scratch[fill] = np.uint8(entry)  # the lower case of ASCII is ASCII
                 fill += 1
         else:
-            at, fill, action = _wide_character(
+            at, fill, action = wide_character(
                 data, begin, here, end, entries, expansions, scratch, fill
             )
         if source < 0 and action != BREAK:
             source = here
-        if action in (BREAK, _KEEP_AND_BREAK):
+        if action in (BREAK, KEEP_AND_BREAK):
             if fill > first:
                 spans[count, 0] = first
                 spans[count, 1] = fill
@@ -311,58 +266,3 @@ def minhash_signatures(
             if count > 0:
                 fill = spans[count - 1, 1] + 1
     return signatures, counts
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def find_ngrams(
-    data: Bytes,
-    offsets: Int64s,
-    entries: UInt32s,
-    expansions: UInt32s,
-    size: int,
-    known: UInt64s,
-    buckets: Int64s,
-    shift: int,
-) -> Int64s:
-    """Return int64[hits, 4]: row, first and past-last byte within the document, index in `known`.
-
-    `known` holds sorted distinct hashes; `buckets` says, for each value of a hash's top bits (the
-    hash shifted by `shift`), where in `known` these begin, and at its end the length of `known`.
-    """
-    scratch = _scratch(offsets)
-    spans = np.empty((_WORDS, 4), dtype=np.int64)
-    recent = np.empty(size, dtype=np.uint64)
-    starts = np.empty(size, dtype=np.int64)
-    oldest = _power(_BASE, size)
-    hits = np.empty((2 * _WORDS, 4), dtype=np.int64)
-    used = 0
-    for row in range(len(offsets) - 1):
-        begin, at, end = offsets[row], offsets[row], offsets[row + 1]
-        recent[:] = 0
-        rolling = np.uint64(0)
-        seen = 0
-        while at < end:
-            at, count = _next_words(data, begin, at, end, entries, expansions, scratch, 0, spans)
-            if used + count > len(hits):
-                grown = np.empty((2 * len(hits), 4), dtype=np.int64)
-                grown[:used] = hits[:used]
-                hits = grown
-            for word in range(count):
-                digest = xxh64(scratch, spans[word, 0], spans[word, 1])
-                slot = seen % size
-                rolling = rolling * _BASE + digest - recent[slot] * oldest
-                recent[slot] = digest
-                starts[slot] = spans[word, 2]
-                seen += 1
-                if seen < size:
-                    continue
-                gram = mixed64(rolling)
-                bucket = np.int64(gram >> np.uint64(shift))
-                for index in range(buckets[bucket], buckets[bucket + 1]):
-                    if known[index] == gram:
-                        hits[used, 0] = row
-                        hits[used, 1] = starts[seen % size] - begin
-                        hits[used, 2] = spans[word, 3] - begin
-                        hits[used, 3] = index
-                        used += 1
-    return hits[:used].copy()

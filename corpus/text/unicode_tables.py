@@ -185,3 +185,29 @@ def character_flags() -> npt.NDArray[np.uint8]:
     flags[ord("_")] |= WORD_CHARACTER
     flags.setflags(write=False)
     return flags
+
+
+# What `ascii_table` says of a byte that is not a character of a word by itself.
+WIDE, SKIPPED, ENDS = 0xFD, 0xFE, 0xFF
+
+
+@functools.cache
+def ascii_table(kind: str) -> npt.NDArray[np.uint8]:
+    """Return what each byte is to one kind of words, uint8[256].
+
+    The lower case of a character that belongs to a word; `SKIPPED` or `ENDS` for one that is left
+    out of a word or ends it; `WIDE` for a byte of a character beyond ASCII.
+
+    Args:
+        kind: As in `word_tables`.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    entries = word_tables(kind).entries[:128]
+    actions = (entries >> np.uint32(ACTION_SHIFT)) & np.uint32(ACTION_MASK)
+    lower = entries & np.uint32(CODE_POINT_MASK)
+    table = np.full(256, WIDE, dtype=np.uint8)
+    table[:128] = np.where(actions == KEEP, lower, np.where(actions == BREAK, ENDS, SKIPPED))
+    table.setflags(write=False)
+    return table

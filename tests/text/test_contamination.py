@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import random
 import re
@@ -14,8 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpus.text import contamination, normalization
+from corpus.text.contamination import GramIndex
 
 WORDS = ["the", "The", "a", "of", "Ω", "ΟΔΟΣ", "naïve,", "日本語", "—", "“x”", "İn", "won't"]
 
@@ -56,24 +58,22 @@ def grams_of(words: list[str], ngram: int) -> list[tuple[str, ...]]:
     return [tuple(words[start : start + ngram]) for start in range(len(words) - ngram + 1)]
 
 
+def make_index(items: Sequence[str], size: int, words: str = "plain") -> GramIndex:
+    column = pa.array(items, type=pa.large_string())
+    _, hashes = contamination.gram_hashes(column, size=size, words=words)
+    return contamination.make_index(np.unique(hashes), size=size, words=words)
+
+
 def assert_same(texts: Sequence[str], benchmarks: Mapping[str, Sequence[str]], ngram: int) -> int:
     """Compare with the plain search; return the number of hits."""
-    grams = contamination.benchmark_grams(benchmarks, ngram=ngram)
-    hits = contamination.find(pa.array(texts, type=pa.large_string()), grams)
+    index = make_index([item for items in benchmarks.values() for item in items], ngram)
+    hits = contamination.find(pa.array(texts, type=pa.large_string()), index)
     expected = plain_find(texts, benchmarks, ngram)
     found = list(zip(hits.rows.tolist(), hits.starts.tolist(), hits.ends.tolist(), strict=True))
     assert found == [(row, start, end) for row, start, end, _ in expected]
     # Equal grams have equal indices and different ones different indices.
     pairs = set(zip(hits.grams.tolist(), (gram for *_, gram in expected), strict=True))
     assert len(pairs) == len({index for index, _ in pairs}) == len({gram for _, gram in pairs})
-    # Each gram names just those benchmarks that have it.
-    for index, gram in pairs:
-        members = grams.members[grams.offsets[index] : grams.offsets[index + 1]]
-        assert [grams.names[member] for member in members] == [
-            name
-            for name, items in benchmarks.items()
-            if any(gram in grams_of(normalization.words(i, kind="plain"), ngram) for i in items)
-        ]
     return len(expected)
 
 
@@ -109,61 +109,117 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_find_disregards_case_punctuation_and_layout_and_reports_the_written_bytes() -> None:
-    grams = contamination.benchmark_grams({"b": ["It was the best of times."]}, ngram=6)
+    index = make_index(["It was the best of times."], 6)
     text = "Ä: “It\nwas — the BEST, of\ttimes!” he said"
-    hits = contamination.find(pa.array(["nothing", text]), grams)
+    hits = contamination.find(pa.array(["nothing", text]), index)
     assert hits.rows.tolist() == [1]
     matched = text.encode()[hits.starts[0] : hits.ends[0]].decode()
     assert matched == "“It\nwas — the BEST, of\ttimes!”"
 
 
-def test_grams_of_several_benchmarks_are_kept_once_with_each_of_them() -> None:
-    benchmarks = {"x": ["a b c", "a b"], "y": ["B C d", "", "c"], "z": []}
-    grams = contamination.benchmark_grams(benchmarks, ngram=2)
-    assert len(grams) == 3, "a b, b c, c d"
-    assert (np.diff(grams.hashes.astype(object)) > 0).all()
-    members = [grams.members[a:b].tolist() for a, b in itertools.pairwise(grams.offsets)]
-    assert sorted(members) == [[0], [0, 1], [1]]
-    assert grams.names == ("x", "y", "z")
-    assert grams.items.tolist() == [2, 3, 0]
-    assert grams.too_short.tolist() == [0, 2, 0]
+def test_words_of_the_published_grams_are_parted_by_punctuation() -> None:
+    """A line of OpenAI's list has "i m going": there, an apostrophe was a space."""
+    text = "Well—I’m going to go!"
+    for words, item in (("word", "I m going to"), ("plain", "WellIm going to go")):
+        assert len(contamination.find(pa.array([text]), make_index([item], 4, words))) == 1
+    for words, item in (("plain", "I m going to"), ("word", "WellIm going to go")):
+        assert len(contamination.find(pa.array([text]), make_index([item], 4, words))) == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    texts=st.lists(st.text(alphabet="aA .,'-_éÉΣσςİ漢\n\u2028\u00ad—", max_size=60), max_size=4),
+    kind=st.sampled_from(["plain", "word"]),
+    size=st.integers(1, 4),
+)
+def test_gram_hashes_are_equal_just_where_the_words_are(
+    texts: list[str], kind: str, size: int
+) -> None:
+    bounds, hashes = contamination.gram_hashes(
+        pa.array(texts, type=pa.large_string()), size=size, words=kind
+    )
+    grams = [grams_of(normalization.words(text, kind=kind), size) for text in texts]
+    assert np.diff(bounds).tolist() == [len(own) for own in grams]
+    pairs = set(zip(hashes.tolist(), (gram for own in grams for gram in own), strict=True))
+    assert len(pairs) == len({digest for digest, _ in pairs}) == len({gram for _, gram in pairs})
 
 
 def test_find_without_grams_or_texts_finds_nothing() -> None:
-    nothing = contamination.benchmark_grams({"b": ["too short"], "c": []}, ngram=13)
+    nothing = make_index(["too short"], 13)
     assert len(nothing) == 0
-    assert nothing.offsets.tolist() == [0]
     assert len(contamination.find(pa.array(["a text"]), nothing)) == 0
     assert contamination.count_documents(contamination.find(pa.array(["a"]), nothing), 0).size == 0
-    some = contamination.benchmark_grams({"b": ["x y"]}, ngram=2)
+    some = make_index(["x y"], 2)
     empty = contamination.find(pa.array([], type=pa.string()), some)
     assert len(empty) == 0
     assert contamination.count_documents(empty, len(some)).tolist() == [0]
 
 
 def test_find_in_a_slice_counts_rows_and_bytes_from_the_slice_and_the_text() -> None:
-    grams = contamination.benchmark_grams({"b": ["x y"]}, ngram=2)
+    index = make_index(["x y"], 2)
     texts = pa.array(["x y", "äa", "é x y"], type=pa.large_string()).slice(1)
-    hits = contamination.find(texts, grams)
+    hits = contamination.find(texts, index)
     assert (hits.rows.tolist(), hits.starts.tolist(), hits.ends.tolist()) == ([1], [3], [6])
 
 
 def test_find_keeps_every_hit_when_there_are_many() -> None:
     """More than the kernel first has room for, in one long document."""
-    grams = contamination.benchmark_grams({"b": ["go go"]}, ngram=2)
-    hits = contamination.find(pa.array(["go " * 20_001, "go", "go go"]), grams)
+    index = make_index(["go go"], 2)
+    hits = contamination.find(pa.array(["go " * 20_001, "go", "go go"]), index)
     assert len(hits) == 20_001
     assert hits.starts[:-1].tolist() == list(range(0, 60_000, 3))
     assert hits.rows[-1] == 2
 
 
+@pytest.mark.parametrize("size", [2, 13])
+def test_find_goes_on_over_the_words_that_are_hashed_at_a_time(size: int) -> None:
+    """1,024 words at a time: a gram may begin in one lot and end in the next."""
+    words = [f"w{i}" for i in range(5000)]
+    index = make_index([" ".join(words[at : at + size]) for at in range(1000, 1060)], size)
+    hits = contamination.find(pa.array([" ".join(words), "w1000"]), index)
+    text = " ".join(words)
+    assert [text[a:b].split()[0] for a, b in zip(hits.starts, hits.ends, strict=True)] == [
+        f"w{at}" for at in range(1000, 1060)
+    ]
+
+
+def test_index_finds_each_of_many_grams_and_takes_some_bytes_for_each() -> None:
+    items = [f"a{i} b{i} c{i}" for i in range(40_000)]
+    index = make_index(items, 3)
+    hits = contamination.find(pa.array(["d " + " ".join(items)]), index)
+    assert len(index) == 40_000
+    assert set(hits.grams.tolist()) == set(range(40_000))
+    assert index.state_bytes < 16 * len(index)
+
+
 def test_count_documents_counts_a_document_once() -> None:
-    grams = contamination.benchmark_grams({"b": ["x y", "u v", "never seen"]}, ngram=2)
+    index = make_index(["x y", "u v", "never seen"], 2)
     texts = ["x y x y", "u v", "y x", "x y u v u v", "x y"]
-    hits = contamination.find(pa.array(texts), grams)
-    counts = contamination.count_documents(hits, len(grams))
+    hits = contamination.find(pa.array(texts), index)
+    counts = contamination.count_documents(hits, len(index))
     assert sorted(counts.tolist()) == [0, 2, 3]
     assert counts[hits.grams[0]] == 3
-    halves = [contamination.find(pa.array(part), grams) for part in (texts[:2], texts[2:])]
-    added = sum(contamination.count_documents(half, len(grams)) for half in halves)
+    halves = [contamination.find(pa.array(part), index) for part in (texts[:2], texts[2:])]
+    added = sum(contamination.count_documents(half, len(index)) for half in halves)
     np.testing.assert_array_equal(added, counts)
+    counter = contamination.DocumentCounter(index)
+    for part in (texts[:2], [], texts[2:]):
+        counter.add(pa.array(part, pa.string()))
+    np.testing.assert_array_equal(counter.counts, counts)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "size"),
+    [
+        ([20] * 95 + [9] * 5, 9),  # the 5th of 100
+        ([20] * 96 + [9] * 4, 13),
+        ([3] * 100, 8),
+        ([5, 100, 100], 8),
+        ([12] * 3, 12),
+        ([], 13),
+    ],
+)
+def test_n_is_the_fifth_percentile_of_the_lengths_from_8_to_13(
+    lengths: list[int], size: int
+) -> None:
+    assert contamination.gram_size(lengths) == size

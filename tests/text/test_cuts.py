@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,34 @@ def to_bytes(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(len(text[:a].encode()), len(text[:b].encode())) for a, b in spans]
 
 
+def make_grams(benchmarks: Mapping[str, Sequence[str]], ngram: int) -> contamination.BenchmarkGrams:
+    """Return the grams of benchmarks, each of a set of its own."""
+    columns = [pa.array(items, pa.large_string()) for items in benchmarks.values()]
+    own = [contamination.gram_hashes(c, size=ngram, words="plain")[1] for c in columns]
+    hashes = np.unique(np.concatenate([np.empty(0, np.uint64), *own]))
+    members = [np.flatnonzero(flags) for flags in np.array([np.isin(hashes, o) for o in own]).T]
+    return contamination.BenchmarkGrams(
+        index=contamination.make_index(hashes, size=ngram, words="plain"),
+        names=tuple(benchmarks),
+        sets=np.arange(len(hashes), dtype=np.int32),
+        offsets=np.cumsum([0, *map(len, members)], dtype=np.int64),
+        members=np.concatenate([np.empty(0, np.int64), *members]),
+    )
+
+
 def cut(text: str, spans: list[tuple[int, int]], **chosen: int) -> Model:
     """Cut with the kernel; ``spans`` in characters, the cuts in bytes."""
-    at = np.array(to_bytes(text, spans), dtype=np.int64).reshape(-1, 2)
-    found = cuts.cut(text.encode(), at[:, 0], at[:, 1], **chosen)
-    return found.reason, [(a, b) for a, b in found.cuts.tolist()], found.pieces
+    starts, ends = np.array(to_bytes(text, spans), dtype=np.int64).reshape(-1, 2).T
+    rows = np.zeros(len(spans), dtype=np.int64)
+    hits = contamination.Hits(rows=rows, starts=starts, ends=ends, grams=rows)
+    ignored = np.zeros(1, dtype=np.bool_)
+    found = cuts.cut_documents(pa.array([text]), hits, ONE_GRAM, ignored=ignored, **chosen)
+    reason = found.reason[0].as_py()
+    spans_found = [(span["start"], span["end"]) for span in found.cuts[0].as_py()]
+    return DropReason(reason) if reason else None, spans_found, int(found.pieces[0])
+
+
+ONE_GRAM = make_grams({"b": ["x y"]}, 2)
 
 
 def in_bytes(text: str, result: Model) -> Model:
@@ -128,12 +152,6 @@ def test_cut_refuses_a_setting_that_is_too_small(name: str, least: int) -> None:
         cut("text", [], **{**PAPER, name: least - 1})
 
 
-def test_cut_refuses_a_gram_outside_the_text() -> None:
-    for start, end in ((-1, 2), (0, 5)):
-        with pytest.raises(ValueError, match="outside the text of 4 bytes"):
-            cuts.cut(b"text", np.array([start]), np.array([end]), **PAPER)
-
-
 def decontaminate(
     texts: pa.Array,
     benchmarks: dict[str, list[str]],
@@ -142,10 +160,10 @@ def decontaminate(
     ngram: int,
     **chosen: int,
 ) -> cuts.Decontamination:
-    grams = contamination.benchmark_grams(benchmarks, ngram=ngram)
-    unheeded = contamination.benchmark_grams({"ignored": sorted(ignored)}, ngram=ngram)
-    flags = np.isin(grams.hashes, unheeded.hashes)
-    hits = contamination.find(texts, grams)
+    grams = make_grams(benchmarks, ngram)
+    unheeded = make_grams({"ignored": sorted(ignored)}, ngram)
+    flags = np.isin(grams.index.hashes, unheeded.index.hashes)
+    hits = contamination.find(texts, grams.index)
     return cuts.cut_documents(texts, hits, grams, ignored=flags, **chosen)
 
 
@@ -190,8 +208,8 @@ def test_cut_documents_of_no_texts_and_no_grams_gives_empty_columns() -> None:
 
 
 def test_cut_documents_refuses_hits_and_flags_of_other_texts_and_grams() -> None:
-    grams = contamination.benchmark_grams({"b": ["x y"]}, ngram=2)
-    hits = contamination.find(pa.array(["a", "x y"]), grams)
+    grams = make_grams({"b": ["x y"]}, 2)
+    hits = contamination.find(pa.array(["a", "x y"]), grams.index)
     none = np.zeros(1, dtype=np.bool_)
     for texts in (["x y"], ["a", "x"]):
         with pytest.raises(ValueError, match="found in other texts"):
@@ -204,9 +222,9 @@ def test_cut_documents_refuses_hits_and_flags_of_other_texts_and_grams() -> None
 
 def assert_model(texts: list[str], benchmarks: dict[str, list[str]], **chosen: int) -> list[bool]:
     """Compare every document with the model, its hits taken from `find`; return who was kept."""
-    grams = contamination.benchmark_grams(benchmarks, ngram=13)
+    grams = make_grams(benchmarks, 13)
     column = pa.array(texts, type=pa.large_string())
-    hits = contamination.find(column, grams)
+    hits = contamination.find(column, grams.index)
     ignored = contamination.count_documents(hits, len(grams)) > 10
     verdicts = cuts.cut_documents(column, hits, grams, ignored=ignored, **chosen)
     for row, text in enumerate(texts):
@@ -256,8 +274,8 @@ def test_cut_of_a_long_document_full_of_grams_takes_linear_time() -> None:
     def seconds(copies: int) -> float:
         text = ("x " * 13 + "unique filler between them. ") * copies
         column = pa.array([text])
-        grams = contamination.benchmark_grams({"b": ["x " * 13]}, ngram=13)
-        hits = contamination.find(column, grams)
+        grams = make_grams({"b": ["x " * 13]}, 13)
+        hits = contamination.find(column, grams.index)
         assert len(hits) == copies
         before = time.process_time()
         chosen = {"window": 10**9, "minimum": 200, "maximum_pieces": 10}
