@@ -235,7 +235,7 @@ class Prefilter(Settings):
     margin: Annotated[float, Field(ge=1)] = 10.0
     """How many times the odds of a page's cheap score its own may have, and it is spared still."""
     alpha: Annotated[float, Field(gt=0)] | None = None
-    """Pareto exponent of the look; `filter.alpha` by default, which may then not be lowered."""
+    """Pareto exponent of the look: the least that `filter.alpha` may then become; it by default."""
     audit: Annotated[float, Field(gt=0, le=1)] = 0.02
     """Share of the spared pages that is extracted all the same, to say how many are lost."""
 
@@ -587,12 +587,15 @@ class Recipe(Settings):
             return
         if self.extract.extractor != "trafilatura":
             yield where, f"spares no time beside `extractor: {self.extract.extractor}`"
-        if look.quality and rules.classifier is None:
-            yield f"{where}.quality", "needs the folder of a classifier in filter.classifier"
-        elif look.quality and isinstance(rules.classifier, ClassifierTraining):
-            yield f"{where}.quality", "needs a trained classifier: the build's own comes too late"
-        elif look.quality and rules.alpha == "fit":
-            yield f"{where}.quality", "leaves filter.alpha nothing to be fitted to: give a number"
+        if isinstance(rules.classifier, ClassifierTraining):
+            yield (
+                where,
+                "would spare pages that filter.classifier is trained on: name a trained one",
+            )
+        elif rules.alpha == "fit":
+            yield where, "would spare pages that filter.alpha is fitted to: give a number"
+        elif look.quality and rules.classifier is None:
+            yield f"{where}.quality", "needs a trained classifier in filter.classifier"
         if not look.quality and not (rules.languages or rules.urls or rules.heuristics):
             yield where, "has nothing to look at: add `quality: true` to it, or rules to filter"
         if look.alpha is not None and rules.alpha != "fit" and rules.alpha < look.alpha:

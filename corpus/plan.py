@@ -153,6 +153,8 @@ def _changes(
 ) -> list[str]:
     """Return the keys of the recipe that a stage depends on and that have changed."""
     keys = [key for key in _KEYS[stage] if old.get(key) != new.get(key)]
+    if stage == "extract" and recipe.extract.prefilter is not None:
+        keys += _changes_of_look(recipe, old, new)
     if stage == "tokenize":
         shares = [(value.get("mix") or {}).get("validation") for value in (old, new)]
         keys += ["mix.validation"] if shares[0] != shares[1] else []
@@ -168,6 +170,21 @@ def _changes(
     else:
         return keys
     return keys + [f"sources.{n}" for n in new["sources"] if kept[0][n] != kept[1][n]]
+
+
+def _changes_of_look(recipe: Recipe, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the keys beyond `extract` that the cheap look depends on and that have changed."""
+    look = recipe.extract.prefilter
+    rules = ["languages", "urls", "heuristics"]
+    if look is not None and look.quality:
+        rules += ["classifier"] if look.alpha is not None else ["classifier", "alpha"]
+    before, after = old.get("filter") or {}, new.get("filter") or {}
+    keys = [f"filter.{key}" for key in rules if before.get(key) != after.get(key)]
+    keys += ["seed"] if old.get("seed") != new.get("seed") else []
+    for name, source in new["sources"].items():
+        if old["sources"].get(name, {}).get("filter") != source.get("filter"):
+            keys.append(f"sources.{name}.filter")
+    return keys
 
 
 def _kind(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ and at the paper's alpha of 9 a hundredth of a crawl is kept. So address, langua
 a classifier at hand, quality are looked at on the visible text first. A page is spared when it is
 
 * under a blocked address, as `filter` will find as well;
-* in another language than those that are kept, by three quarters of what it shows;
+* in another language than those that are kept, by three quarters of its long lines;
 * shorter than the shortest document that the rules keep: the main text is a part of what it shows;
 * of so low a score that, were its odds better by a factor, the margin, its Pareto draw would still
   be lost. The draw is the one that `filter` makes.
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from corpus.config import Recipe
@@ -38,7 +39,7 @@ BATCH_PAGES, BATCH_BYTES = 64, 16 << 20  # pages that wait for their batch to be
 # 5,390 pages scores of these lines stood nearer to those of trafilatura's text than scores of all
 # lines or of resiliparse's main content did. The better of two lengths counts.
 LINE_WORDS = (12, 20)
-OTHER_LANGUAGE = 0.75  # share of the visible text in a language that is not kept
+OTHER_LANGUAGE = 0.75  # share of the text looked at in a language that is not kept
 LANGUAGE_BYTES = 4096  # as for a document
 LOOKS = pa.schema(
     [
@@ -215,6 +216,7 @@ class _Judge:
 
         rules = self._rules
         lines = [_counted_lines(text) for text in texts]
+        longest = _long(lines, LINE_WORDS[0])
         reasons: list[tuple[DropReason | None, str]] = [(None, "")] * len(pages)
         scores = np.full(len(pages), np.nan)
         if self._scores is not None:
@@ -229,7 +231,9 @@ class _Judge:
             if count < rules.minimum_words:
                 reasons[row] = (DropReason.GOPHER_QUALITY, f"{count} words in all")
         if rules.languages:
-            codes, shares = language.identify(_column(texts), maximum_bytes=LANGUAGE_BYTES)
+            # Not of the navigation, which may be in another language, unless there is nothing else.
+            prose = pc.if_else(pc.equal(longest, ""), _column(texts), longest)
+            codes, shares = language.identify(prose, maximum_bytes=LANGUAGE_BYTES)
             for row, (code, share) in enumerate(zip(codes.to_pylist(), shares, strict=True)):
                 other = code not in (*rules.languages, language.UNKNOWN)
                 if other and share >= OTHER_LANGUAGE:

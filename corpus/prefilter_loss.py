@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,26 @@ from corpus.prefilter import pass_probability
 REASONS = frozenset(
     {DropReason.URL, DropReason.LANGUAGE, DropReason.GOPHER_QUALITY, DropReason.QUALITY}
 )
+_CONFIDENCE, _ONE_SIDED = 0.95, 1.645  # of the bound; quantile of the normal distribution
 Floats = NDArray[np.float64]
+
+
+@dataclass
+class _Sums:
+    """What is added up over the shards: documents kept without the look, lost by draw, by rule."""
+
+    kept: float = 0.0
+    by_draw: float = 0.0
+    variance: float = 0.0
+    by_rule: float = 0.0
+    spared_by_rule: int = 0
+    audited_by_rule: int = 0
+    audited_kept: float = 0.0
 
 
 def summary(
     extract: Manifest, shards: Sequence[Shard], folder: str, alpha: float
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Return what the look has cost, or nothing when there was none.
 
     Args:
@@ -45,47 +60,72 @@ def summary(
 
     Returns:
         Under `prefilter`: pages `spared` and `audited`; `lost`, the estimated number of documents
-        that the filter would have kept of the spared ones, with its standard error `lost_error`;
-        `kept`, the estimated number that it would keep without the look; and the share `lost_share`
-        of the one in the other.
+        that the filter would have kept of the spared ones; `most_lost`, which is not passed with a
+        confidence of 95 %, or None when no page was audited of those that rules spare; `kept`, the
+        estimated number that it would keep without the look, of the pages that were looked at; and
+        the share `lost_share` of the one in the other.
     """
     spared = audited = 0
-    kept = lost = variance = 0.0
+    sums = _Sums()
     verdicts = {(shard.source, shard.name): shard for shard in shards}
     any_look = False
     for shard in extract.shards:
         if "look" not in shard.details:
             continue
         any_look = True
-        spared += sum(shard.counts.dropped.get(str(reason), 0) for reason in REASONS)
+        counts = {reason: shard.counts.dropped.get(str(reason), 0) for reason in REASONS}
+        spared += sum(counts.values())
+        sums.spared_by_rule += sum(counts.values()) - counts[DropReason.QUALITY]
         looks = read_columns(extract.path(shard.output("looks")), ["id", "reason", "score"])
         audited += looks.num_rows - looks["reason"].null_count
         chances = _chances(looks["id"].combine_chunks(), _decided(extract, shard, verdicts, folder))
         keep = _keep_probability(*chances, alpha=alpha)
-        one_kept, one_lost, one_variance = _estimates(looks, keep, shard.details["look"])
-        kept, lost, variance = kept + one_kept, lost + one_lost, variance + one_variance
+        _add(sums, looks, keep, shard.details["look"])
     if not any_look:
         return {}
-    share = lost / kept if kept else 0.0
+    lost = sums.by_draw + sums.by_rule
+    most = _most_lost(sums)
     return {
         "prefilter": {
             "spared": spared,
             "audited": audited,
-            "kept": round(kept, 3),
+            "kept": round(sums.kept, 3),
             "lost": round(lost, 3),
-            "lost_error": round(math.sqrt(variance), 3),
-            "lost_share": round(share, 6),
+            "most_lost": None if most is None else round(most, 3),
+            "lost_share": round(lost / sums.kept, 6) if sums.kept else 0.0,
         }
     }
 
 
+def _most_lost(sums: _Sums) -> float | None:
+    """Return the upper bound of what is lost: by draw of the estimate, by rule of the audited."""
+    from scipy.stats import beta
+
+    by_draw = sums.by_draw + _ONE_SIDED * math.sqrt(sums.variance)
+    if not sums.spared_by_rule:
+        return by_draw
+    if not sums.audited_by_rule:
+        return None
+    # Clopper and Pearson: of so many audited pages so many would be kept, so of all at most ...
+    hits, trials = math.ceil(sums.audited_kept - 1e-9), sums.audited_by_rule
+    share = 1.0 if hits >= trials else float(beta.ppf(_CONFIDENCE, hits + 1, trials - hits))
+    return by_draw + share * sums.spared_by_rule
+
+
 def sentence(facts: Any) -> str:
     """Return the entry of the summary in words."""
-    return (
+    looked = (
         f"of {facts['spared'] + facts['audited']:,} pages that the cheap look would spare, "
-        f"{facts['audited']:,} were extracted all the same: it costs {facts['lost']:.1f} documents "
-        f"(standard error {facts['lost_error']:.1f}), {facts['lost_share']:.2%} of what is kept "
-        "without it"
+        f"{facts['audited']:,} were extracted all the same: "
+    )
+    if facts["most_lost"] is None:
+        return (
+            f"{looked}none of those that it spares by rule, so that what it costs is not known: "
+            "raise extract.prefilter.audit"
+        )
+    return (
+        f"{looked}it costs {facts['lost']:.1f} documents (at most {facts['most_lost']:.1f}, with "
+        f"95 % confidence), {facts['lost_share']:.2%} of what is kept without it"
     )
 
 
@@ -117,16 +157,21 @@ def _keep_probability(passes: Floats, scores: Floats, *, alpha: float) -> Floats
     return passes * quality.keep_probability(scores, alpha=alpha) if alpha else passes
 
 
-def _estimates(looks: pa.Table, keep: Floats, look: Any) -> tuple[float, float, float]:
-    """Return the documents kept without the look, those lost to it, and the variance of these."""
+def _add(sums: _Sums, looks: pa.Table, keep: Floats, look: Any) -> None:
+    """Add the pages of a shard that were looked at and extracted."""
     cheap = looks["score"].fill_null(1.0).to_numpy()
     passes = np.ones(len(cheap))
     if look["alpha"]:
         passes = pass_probability(cheap, alpha=look["alpha"], margin=look["margin"])
     reasons = looks["reason"]
-    by_rule = pc.and_(reasons.is_valid(), pc.not_equal(reasons, str(DropReason.QUALITY)))
-    passes = np.where(by_rule.fill_null(False).to_numpy(), 0.0, passes)
+    known = pc.and_(reasons.is_valid(), pc.not_equal(reasons, str(DropReason.QUALITY)))
+    by_rule = known.fill_null(False).to_numpy()
+    passes = np.where(by_rule, 0.0, passes)
     extracted = passes + (1 - passes) * look["audit"]
     missed = (1 - look["audit"]) * np.maximum(0.0, keep - passes)
-    variance = (1 - extracted) * (missed / extracted) ** 2
-    return float((keep / extracted).sum()), float((missed / extracted).sum()), float(variance.sum())
+    sums.kept += float((keep / extracted).sum())
+    sums.by_rule += float((missed / extracted)[by_rule].sum())
+    sums.by_draw += float((missed / extracted)[~by_rule].sum())
+    sums.variance += float(((1 - extracted) * (missed / extracted) ** 2)[~by_rule].sum())
+    sums.audited_by_rule += int(by_rule.sum())
+    sums.audited_kept += float(keep[by_rule].sum())

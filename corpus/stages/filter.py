@@ -6,6 +6,7 @@ In: documents. Out: a verdict for each, with the classifier's score. Three folde
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +126,8 @@ def _rules(settings: Filter) -> dict[str, Any]:
     if c4 is not None and c4.bad_words is not None:
         digests = [storage.digest(path)[1] for path in word_lists(c4.bad_words)]
         rules["heuristics"]["c4"]["bad_words"] = digests
+    if settings.heuristics:
+        rules["unicode"] = unicodedata.unidata_version  # letters and lower case are this Python's
     return rules
 
 
