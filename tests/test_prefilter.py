@@ -377,7 +377,8 @@ def test_bound_of_what_rules_cost(
 
 
 def test_article_among_navigation_in_another_language_is_extracted() -> None:
-    menu = "\n".join("Les nouvelles de la ville" for _ in range(80))
+    topics = "villes voyages livres enfants musique jardins maisons recettes sports histoire".split()
+    menu = "\n".join(f"Toutes nos {a} pour les {b}" for a in topics for b in topics)
     items: list[Page | Drop] = [a_page(1, f"{menu}\n{text('an article', 90)}\n{menu}")]
     found, _ = looked(items)
     assert found == items
