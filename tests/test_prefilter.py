@@ -377,7 +377,7 @@ def test_bound_of_what_rules_cost(
 
 
 def test_article_among_navigation_in_another_language_is_extracted() -> None:
-    topics = "villes voyages livres enfants musique jardins maisons recettes sports histoire".split()
+    topics = ("villes", "voyages", "livres", "enfants", "jardins", "maisons", "recettes", "sports")
     menu = "\n".join(f"Toutes nos {a} pour les {b}" for a in topics for b in topics)
     items: list[Page | Drop] = [a_page(1, f"{menu}\n{text('an article', 90)}\n{menu}")]
     found, _ = looked(items)
