@@ -64,6 +64,7 @@ DEDUP_SCHEMA = pa.schema(
         *VERDICT_FIELDS,
         pa.field("duplicate_of", pa.string()),
         pa.field("duplicate_source", pa.string()),
+        pa.field("duplicate_index", pa.string()),  # null when the keeper is of this build
         pa.field("jaccard", pa.float64()),
     ]
 )

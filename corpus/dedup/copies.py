@@ -37,7 +37,7 @@ class CopiesTask:
     source: str
     key: str
     weight: int
-    signatures: str
+    signatures: tuple[str, ...]
     partition: int
     bits: int
     scope: Scope
@@ -46,13 +46,12 @@ class CopiesTask:
 
 def find_copies(task: CopiesTask) -> Shard:
     """Write the copies of one range of keys."""
-    signed = read_signed(task.signatures)
-    number = {name: index for index, name in enumerate(task.scope.sources)}
+    signed = read_signed(task.signatures, task.scope)
     tables = []
     paths = signed.paths("texts")
     for part, table in exchange.read_hashes(paths, "high", task.partition, task.bits):
         document = signed.bases[part] + table["position"].to_numpy().astype(np.int64)
-        source = np.full(len(document), number[signed.manifest.shards[part].source], np.int64)
+        source = np.full(len(document), signed.sources[part], np.int64)
         tables.append(
             table.drop_columns(["position"])
             .append_column("document", pa.array(document))
@@ -82,7 +81,7 @@ def _copied(table: pa.Table, scope: Scope) -> pa.Table:
 
 
 def _copies(table: pa.Table, scope: Scope) -> pa.Table:
-    """Return all documents but the best of each run, with that one."""
+    """Return all documents but the best of each run, and those of indexes, with the best."""
     source = table["source"].to_numpy()
     run = table["run"].to_numpy()
     equal = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
@@ -91,7 +90,8 @@ def _copies(table: pa.Table, scope: Scope) -> pa.Table:
     starts = np.ones(len(run), dtype=np.bool_)
     starts[1:] = run[1:] != run[:-1]
     first = order[np.maximum.accumulate(np.where(starts, np.arange(len(run)), 0))]
-    own, best = order[~starts], first[~starts]
+    others = ~starts & ~scope.indexed(source[order])
+    own, best = order[others], first[others]
     document = table["document"].to_numpy()
     return pa.table(
         {
