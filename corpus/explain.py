@@ -224,4 +224,5 @@ def _outcome(step: Step) -> str:
 
 def _other(other: Other) -> str:
     where = printable(other.url or "(no URL)")
-    return f"{printable(other.id)}  {other.source}  {where}  Jaccard {other.jaccard:.4f}"
+    there = f"  in the index {printable(other.index)}" if other.index else ""
+    return f"{printable(other.id)}  {other.source}  {where}  Jaccard {other.jaccard:.4f}{there}"

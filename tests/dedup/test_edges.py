@@ -7,7 +7,6 @@ import pytest
 
 from corpus.dedup.edges import run_edges
 
-
 ALL = 2**40  # documents of the build itself, before those of indexes
 
 

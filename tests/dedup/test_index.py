@@ -10,8 +10,10 @@ import pytest
 
 from corpus.build import Build
 from corpus.check import check
+from corpus.clusters import clustering
 from corpus.dedup import components
 from corpus.errors import InputError, RecipeError
+from corpus.explain import describe, explain
 from tests.made import Recording, by_id, changed, digests, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, jaccard, kept, planted, row
 
@@ -135,7 +137,7 @@ def test_index_brings_the_indexes_that_it_was_checked_against(tmp_path: Path) ->
     assert kept(verdicts) == {"c"}
     assert [verdicts[id]["duplicate_of"] for id in ("a3", "b3")] == ["a", "b"]
     (tmp_path / "one").rename(tmp_path / "moved")
-    with pytest.raises(InputError, match="was checked against .* which is not there"):
+    with pytest.raises(InputError, match=r"was checked against dedup-\w+, which is not there"):
         snapshot(tmp_path, "three", new, [tmp_path / "two"])
     moved = [tmp_path / "two", tmp_path / "moved"]
     again = snapshot(tmp_path, "three", new, moved)
@@ -202,4 +204,24 @@ def test_check_looks_for_keepers_in_the_index(tmp_path: Path) -> None:
     assert (checkup.problems, checkup.checked["keepers"]) == ((), 1)
     (tmp_path / "one").rename(tmp_path / "gone")
     [problem] = check(made, full=True, say=print).problems
-    assert "1 documents were dropped for documents of an index" in problem.what
+    assert "1 keepers are in an index that is gone" in problem.what
+
+
+def test_explain_and_clusters_name_the_index_and_the_url_there(tmp_path: Path) -> None:
+    old = {"id": "a", "text": text(1), "url": "https://a.example/"}
+    snapshot(tmp_path, "one", {"s": [[old]]})
+    # The same document again: the same id is dropped for itself, in the index.
+    new = {"s": [[old, row("b", text(1))]]}
+    made = snapshot(tmp_path, "two", new, [tmp_path / "one"])
+    [story] = explain(made, "b").stories
+    assert story.duplicate_of is not None
+    assert story.duplicate_of.url == "https://a.example/"
+    assert story.duplicate_of.index == str(tmp_path / "one")
+    [again] = explain(made, "a").stories
+    assert again.duplicate_of is not None
+    assert again.duplicates == ()
+    [cluster] = clustering(made, source=None, number=5).largest
+    assert (cluster.keeper.url, cluster.keeper.index) == (old["url"], str(tmp_path / "one"))
+    assert [member.id for member in cluster.members] == ["a", "b"]
+    lines = [str(block) for block in describe(explain(made, "b"))]
+    assert any(f"in the index {tmp_path / 'one'}" in line for line in lines)
