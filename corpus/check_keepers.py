@@ -49,9 +49,7 @@ def check(
             try:
                 theirs = read_manifest(folder)
             except CorpusError as error:
-                what = (
-                    f"{len(missing):,} keepers are in an index that is gone: {error.what}"
-                )
+                what = f"{len(missing):,} keepers are in an index that is gone: {error.what}"
                 fix = "Keep that build where it was for as long as this one is to be checked"
                 yield Problem(folder, what, fix)
                 continue

@@ -40,7 +40,7 @@ Sets = Annotated[
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.", metavar="NAME")]
 
 
-def _folder(config: str, output: str | None) -> str:
+def build_folder(config: str, output: str | None) -> str:
     """Return the folder of the build: the recipe is read only where it is needed for that."""
     if output is not None:
         return output.rstrip("/") or "/"
@@ -53,7 +53,7 @@ def _folder(config: str, output: str | None) -> str:
 def _build(config: str, output: str | None) -> Build:
     from corpus.build import read_build
 
-    return read_build(_folder(config, output))
+    return read_build(build_folder(config, output))
 
 
 def show(facts: Any, blocks: Iterable[Block], json_output: bool) -> None:

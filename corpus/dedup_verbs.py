@@ -1,0 +1,77 @@
+"""The verb of duplicates: similar.
+
+It is a function for Typer; everything heavy is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from corpus.errors import InputError
+from corpus.verbs import Config, Json, Output, build_folder, show
+
+_MOST_BYTES = 1 << 29  # of a text to compare
+
+
+def similar(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT|FILE|-", help="A text, a file of it, or - to read it.")
+    ],
+    config: Config = "mix.yaml",
+    output: Output = None,
+    number: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 10,
+    least: Annotated[
+        float, typer.Option("--least", help="Least Jaccard index.", min=0, max=1)
+    ] = 0.0,
+    json_output: Json = False,
+) -> None:
+    """Find the documents of a build, and of its indexes, that are most similar to a text.
+
+    Example: corpus similar page.txt --config pipelines/tiny/mix.yaml
+    """
+    from corpus import similar as module
+
+    folder = build_folder(config, output)
+    similarity = module.similar(folder, _text(text), number=number, least=least)
+    show(similarity, module.describe(similarity), json_output)
+
+
+def _text(given: str) -> str:
+    """Return the text that a person names: what stands in a file or comes in, or the words.
+
+    Raises:
+        InputError: It is too large, or is not UTF-8.
+    """
+    from corpus import storage
+
+    if given == "-":
+        data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    elif _is_file(given):
+        with storage.open_input(given) as file:
+            data = file.read(_MOST_BYTES + 1)
+    else:
+        return given
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"the text has more than {_MOST_BYTES:,} bytes", where=given)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "the text is not UTF-8",
+            where=given,
+            why=str(error),
+            fix="Convert it to UTF-8",
+        ) from error
+
+
+def _is_file(given: str) -> bool:
+    """Say whether something lies at what may be a path, or may be a text of any length."""
+    from corpus import storage
+
+    try:
+        return storage.exists(given)
+    except (InputError, ValueError):  # too long for a path, or with a character that none has
+        return False
