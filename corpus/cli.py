@@ -178,6 +178,7 @@ def _step_line(step: Metrics) -> str:
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
 app.command("similar")(dedup_verbs.similar)
+app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)
 
 

@@ -1,6 +1,6 @@
-"""The verb of duplicates: similar.
+"""The verbs of duplicates beside the stage: similar, dedup-files.
 
-It is a function for Typer; everything heavy is imported when it is called.
+Each is a function for Typer; everything heavy is imported by the verb that needs it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from corpus.errors import InputError
-from corpus.verbs import Config, Json, Output, build_folder, show
+from corpus.verbs import (
+    Config,
+    EngineName,
+    Json,
+    Output,
+    Workers,
+    build_folder,
+    say,
+    say_nothing,
+    show,
+)
 
 _MOST_BYTES = 1 << 29  # of a text to compare
 
@@ -37,6 +47,63 @@ def similar(
     folder = build_folder(config, output)
     similarity = module.similar(folder, _text(text), number=number, least=least)
     show(similarity, module.describe(similarity), json_output)
+
+
+def dedup_files(
+    files: Annotated[list[str], typer.Argument(help="JSONL and Parquet files.", metavar="FILE")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder to write to.", metavar="DIR")
+    ],
+    preset: Annotated[
+        str, typer.Option("--preset", help="thorough, gpt3, fineweb or strict.", metavar="NAME")
+    ] = "thorough",
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="Least Jaccard index of duplicates.")
+    ] = None,
+    text: Annotated[
+        str, typer.Option("--text", help="The field that holds the text.", metavar="FIELD")
+    ] = "text",
+    id_: Annotated[
+        str, typer.Option("--id", help="The field that holds the id, if any.", metavar="FIELD")
+    ] = "id",
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", help="An earlier build to compare with, too.", metavar="DIR"),
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option("--max-loss", help="Largest share that may be dropped.")
+    ] = 0.9,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    json_output: Json = False,
+) -> None:
+    """Drop duplicates from JSONL and Parquet files; rows that are kept keep all of their fields.
+
+    Example: corpus dedup-files a.jsonl.zst b.parquet --output out --threshold 0.8
+    """
+    from corpus import dedup_files as module
+    from corpus.engine import make_engine
+    from corpus.progress import make_progress
+
+    running = make_engine(engine, workers)
+    try:
+        made = module.dedup_files(
+            files,
+            output.rstrip("/") or "/",
+            fields={"text": text, "id": id_},
+            dedup={
+                "preset": preset,
+                "threshold": threshold,
+                "index": index or [],
+                "max_loss": max_loss,
+            },
+            engine=running,
+            progress=make_progress(json_output),
+            say=say_nothing if json_output else say,
+        )
+    finally:
+        running.close()
+    show(made, module.describe(made), json_output)
 
 
 def _text(given: str) -> str:
