@@ -27,6 +27,7 @@ BETWEEN = {
     "classifier": "filter",
     "score": "filter",
     "signatures": "dedup",
+    "urls": "dedup",
     "benchmarks": "decontaminate",
     "collisions": "decontaminate",
 }

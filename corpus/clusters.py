@@ -25,7 +25,7 @@ _MOST_MEMBERS = 20  # of a cluster that are listed; the largest have thousands
 
 @dataclass(frozen=True)
 class Member:
-    """A document of a cluster; `jaccard` is None for the one that is kept.
+    """A document of a cluster; `jaccard` is None for the kept one and for duplicates by URL.
 
     `index` is the folder of the earlier build that this one is of, or None.
     """
@@ -153,7 +153,8 @@ def describe(clustering: Clustering) -> Iterator[Block]:
         yield ""
         yield f"kept    {_line(cluster.keeper)}  ({cluster.dropped:,} dropped for it)"
         for member in cluster.members:
-            yield f"{member.jaccard:<6.4f}  {_line(member)}  {member.reason}"
+            like = "URL   " if member.jaccard is None else f"{member.jaccard:<6.4f}"
+            yield f"{like}  {_line(member)}  {member.reason}"
         if cluster.dropped > len(cluster.members):
             yield f"        and {cluster.dropped - len(cluster.members):,} more"
 

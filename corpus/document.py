@@ -108,6 +108,7 @@ class DropReason(StrEnum):
     # dedup
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    URL_DUPLICATE = "url_duplicate"  # a better document has the same address
     # decontaminate
     CONTAMINATED = "contaminated"  # cut into more pieces than allowed
     NOTHING_LEFT = "nothing_left"  # every piece was under the minimum

@@ -60,7 +60,7 @@ class Other:
     id: str
     source: str
     url: str | None
-    jaccard: float
+    jaccard: float | None
     index: str | None = None
 
 
@@ -245,13 +245,13 @@ def _duplicates(
             for row, own in zip(
                 rows, table.take(pa.array(rows, pa.int64())).to_pylist(), strict=True
             ):
-                found.append((-own["jaccard"], own["id"], index, row))
+                found.append((-(own["jaccard"] or 0.0), own["id"], index, row))
     found.sort()
     others = []
     for jaccard, other, index, row in found[:_MOST_DUPLICATES]:
         part = judged[index].part
         url = take_rows(part.documents, [row], ["url"])["url"][0].as_py()
-        others.append(Other(other, part.source, url, -jaccard))
+        others.append(Other(other, part.source, url, -jaccard or None))
     return tuple(others), len(found)
 
 

@@ -31,7 +31,15 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class CopiesTask:
-    """One range of exact keys: those that begin with the `bits` of `partition`."""
+    """One range of exact keys: those that begin with the `bits` of `partition`.
+
+    Attributes:
+        signatures: Folders of the keys.
+        partition: First bits of the keys.
+        bits: How many.
+        scope: Which documents are compared.
+        role: Of the files of keys: "texts", or "urls" for those of addresses.
+    """
 
     name: str
     source: str
@@ -41,6 +49,7 @@ class CopiesTask:
     partition: int
     bits: int
     scope: Scope
+    role: str = "texts"
     folder: str = ""
 
 
@@ -48,7 +57,7 @@ def find_copies(task: CopiesTask) -> Shard:
     """Write the copies of one range of keys."""
     signed = read_signed(task.signatures, task.scope)
     tables = []
-    paths = signed.paths("texts")
+    paths = signed.paths(task.role)
     for part, table in exchange.read_hashes(paths, "high", task.partition, task.bits):
         document = signed.bases[part] + table["position"].to_numpy().astype(np.int64)
         source = np.full(len(document), signed.sources[part], np.int64)
@@ -84,8 +93,9 @@ def _copies(table: pa.Table, scope: Scope) -> pa.Table:
     """Return all documents but the best of each run, and those of indexes, with the best."""
     source = table["source"].to_numpy()
     run = table["run"].to_numpy()
-    equal = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
-    order = visiting_order(run, scope.priority(source), equal)
+    if "length" not in table.column_names:  # equal texts
+        table = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
+    order = visiting_order(run, scope.priority(source), table)
     run = run[order]
     starts = np.ones(len(run), dtype=np.bool_)
     starts[1:] = run[1:] != run[:-1]

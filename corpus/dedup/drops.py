@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import Signed, read_signed
+from corpus.dedup.urls import row_bases
 from corpus.dedup.visit import SCHEMA
 from corpus.document import DropReason
 from corpus.manifest import Shard, read_manifest
@@ -47,6 +48,7 @@ class DropsTask:
         visits: Folders of the visits, a round each.
         scope: The sources.
         names: What verdicts call the indexes.
+        addresses: Folder of the documents with the address of a better one, if these are dropped.
     """
 
     name: str
@@ -59,6 +61,7 @@ class DropsTask:
     visits: tuple[str, ...]
     scope: Scope
     names: tuple[str, ...]
+    addresses: str | None = None
     folder: str = ""
 
 
@@ -70,6 +73,10 @@ def list_drops(task: DropsTask) -> Shard:
     near = near.select(DROPS.names).cast(DROPS).sort_by("document")
     table = pa.concat_tables([near, _exact(task, signed, near)]).sort_by("document")
     starts = np.searchsorted(table["document"].to_numpy(), signed.bases)
+    own_parts = task.parts[: signed.own_parts]
+    bases = row_bases(own_parts)
+    by_url = _by_url(task, signed, table) if task.addresses else DROPS.empty_table()
+    url_starts = np.searchsorted(by_url["document"].to_numpy(), bases)
     outputs = []
     paths = signed.paths("documents")
     for index, shard in enumerate(signed.manifests[0].shards):
@@ -81,6 +88,11 @@ def list_drops(task: DropsTask) -> Shard:
                 **{column: own[column] for column in COLUMNS[1:]},
             }
         )
+        urls = by_url.slice(url_starts[index], url_starts[index + 1] - url_starts[index])
+        if len(urls):
+            row = pa.array(urls["document"].to_numpy() - bases[index])
+            columns = {"row": row, **{column: urls[column] for column in COLUMNS[1:]}}
+            drops = pa.concat_tables([drops, pa.table(columns)])
         path = f"{shard.source}/{shard.name}.parquet"
         outputs.append(write_table(task.folder, path, drops, "drops"))
     return Shard(task.name, task.source, task.key, tuple(outputs))
@@ -163,6 +175,39 @@ def _index_fates(task: DropsTask, signed: Signed, keeper: Ints) -> Iterator[pa.T
         place = table.column_names.index("duplicate_index")
         where = pc.coalesce(table["duplicate_index"], name)
         yield table.set_column(place, "duplicate_index", where).select(DROPS.names).cast(DROPS)
+
+
+def _by_url(task: DropsTask, signed: Signed, table: pa.Table) -> pa.Table:
+    """Return the drops for an address, numbered by the rows of the parts.
+
+    Where the best document of an address is itself dropped, its keeper takes its place.
+    """
+    from corpus.dedup import copies
+
+    assert task.addresses is not None
+    found = _all([task.addresses], "copies", copies.SCHEMA.names, copies.SCHEMA)
+    found = found.filter(found["dropped"]).sort_by("document")
+    keeper = found["keeper"].to_numpy()
+    bases = row_bases(task.parts[: signed.own_parts])
+    part = np.searchsorted(bases, keeper, side="right") - 1
+    number = np.empty(len(keeper), np.int64)
+    paths = signed.paths("documents")
+    for index in np.unique(part).tolist():
+        rows = read_columns(paths[index], ["row"])["row"].to_numpy()
+        own = part == index
+        number[own] = signed.bases[index] + np.searchsorted(rows, keeper[own] - bases[index])
+    place, gone = _places(table["document"].to_numpy(), number)
+    others = table.take(pa.array(place, mask=~gone))
+    named = _named(found, task, signed)
+    drops = {
+        "document": found["document"],
+        "reason": _reasons(len(found), DropReason.URL_DUPLICATE),
+        "duplicate_of": pc.coalesce(others["duplicate_of"], named["duplicate_of"]),
+        "duplicate_source": pc.coalesce(others["duplicate_source"], named["duplicate_source"]),
+        "duplicate_index": others["duplicate_index"],
+        "jaccard": pa.nulls(len(found), pa.float64()),
+    }
+    return pa.table(drops).select(DROPS.names).cast(DROPS)
 
 
 def _places(found: Ints, wanted: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:

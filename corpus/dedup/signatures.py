@@ -162,14 +162,14 @@ def signatures_shard(task: SignaturesTask) -> Shard:
         ids.append(batch.column("id"))
     every = pa.table(
         {
-            "row": _joined(rows, np.int64),
-            "length": _joined(lengths, np.int64),
-            "shingles": _joined(shingles, np.int64),
-            "score": pa.array(_scores(part)[_joined(rows, np.int64)], pa.float64()),
+            "row": joined(rows, np.int64),
+            "length": joined(lengths, np.int64),
+            "shingles": joined(shingles, np.int64),
+            "score": pa.array(scores(part)[joined(rows, np.int64)], pa.float64()),
         }
     )
-    keys = _joined(exact, np.uint64).reshape(-1, 2)
-    matrix = _joined(bands, np.uint64).reshape(-1, scheme.bands)
+    keys = joined(exact, np.uint64).reshape(-1, 2)
+    matrix = joined(bands, np.uint64).reshape(-1, scheme.bands)
     named = every.append_column("id", pa.chunked_array(ids, pa.string()))
     name = f"{task.source}/{task.name}"
     outputs = (
@@ -180,11 +180,12 @@ def signatures_shard(task: SignaturesTask) -> Shard:
     return Shard(task.name, task.source, task.key, outputs, Counts(len(every), len(every)))
 
 
-def _joined(arrays: Sequence[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+def joined(arrays: Sequence[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+    """Return arrays as one, which may be of none."""
     return np.concatenate([np.empty((0, *arrays[0].shape[1:]) if arrays else 0, dtype), *arrays])
 
 
-def _scores(part: Part) -> npt.NDArray[np.float64]:
+def scores(part: Part) -> npt.NDArray[np.float64]:
     """Return the quality score of each row, NaN where there is none."""
     if part.verdict is None:
         return np.full(part.rows, np.nan)

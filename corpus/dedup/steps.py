@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from corpus.config import DedupScheme
 from corpus.dedup import components, exchange
@@ -42,6 +43,7 @@ class Steps:
         engine: What runs the tasks.
         progress: Who is told.
         names: What verdicts call the indexes.
+        addresses: The documents with the address of a better one, if these are dropped.
     """
 
     output: str
@@ -53,16 +55,19 @@ class Steps:
     engine: Engine
     progress: Progress
     names: tuple[str, ...] = ()
+    addresses: Manifest | None = None
 
-    def run(self) -> tuple[Manifest, dict[str, int]]:
+    def run(self) -> tuple[Manifest, dict[str, Any]]:
         """Return the manifest of the drops, and the figures of the whole."""
         copies = self._copies()
         connected = self._components(copies, self._edges())
         visits = list(self._visits(connected))
         drops = self._drops(copies, visits)
         [shard] = connected.shards
+        urls = self.addresses.measure("exact_duplicates") if self.addresses else 0
         return drops, {
             "documents": self.signed.own,
+            "url_duplicates": urls,
             "index_documents": int(self.signed.bases[-1]) - self.signed.own,
             "exact_duplicates": copies.measure("exact_duplicates"),
             **shard.measures,
@@ -201,5 +206,6 @@ class Steps:
             visits=tuple(visit.folder for visit in visits),
             scope=self.scope,
             names=self.names,
+            addresses=self.addresses.folder if self.addresses else None,
         )
         return make(self.output, "drops", list_drops, [task], self.engine, self.progress)

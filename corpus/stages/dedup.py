@@ -20,6 +20,7 @@ from corpus.dedup.index import Index, check_alike
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import sign, signature_settings, signed
 from corpus.dedup.steps import Steps
+from corpus.dedup.urls import hash_urls, without_duplicates
 from corpus.document import DEDUP_SCHEMA
 from corpus.engine import Engine
 from corpus.errors import BoundError
@@ -71,30 +72,50 @@ def run(
     scheme = settings.scheme()
     check_alike(indexes, signature_settings(scheme, recipe.seed))
     found = parts(extract, last)
-    signatures = sign(found, scheme, recipe.seed, output, engine, progress)
     curated = tuple(not source.filter for source in recipe.sources.values())
     theirs = [name for index in indexes for name in index.signatures.sources()]
     scope = Scope(scheme.scope, (*recipe.sources, *theirs), curated)
     # A verdict depends on every document of the build: that is what dedup is.
     depends = [(part.source, part.name, part.sha256, part.verdict_sha256) for part in found]
     known = [index.fingerprint for index in indexes]
-    key = fingerprint(STAGE, VERSION, scheme, recipe.seed, scope, depends, known)
+    urls = settings.urls
+    key = fingerprint(STAGE, VERSION, scheme, recipe.seed, scope, depends, known, urls)
     tasks = [
         DedupTask(part.name, part.source, f"{key}-{part.source}-{part.name}", part.rows + 1, part)
         for part in found
     ]
     stored = {"version": VERSION, "seed": recipe.seed, **scheme.model_dump(mode="json")}
+    stored["urls"] = urls
     if known:
         stored["index"] = known
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
+    # What is signed depends on the addresses, whose steps are gone when the stage is complete.
+    signatures = None if urls else sign(found, scheme, recipe.seed, output, engine, progress)
     if manifest is None:
         place = storage.join(folder.path, EXCHANGE)
-        every = [*found, *(part for index in indexes for part in index.parts)]
+        left, addresses, between = found, None, []
+        if signatures is None:
+            between.append(hash_urls(found, output, engine, progress))
+            left, addresses = without_duplicates(
+                found, between[0], scope, place, key, engine, progress
+            )
+            signatures = sign(left, scheme, recipe.seed, output, engine, progress)
+        between.append(signatures)
+        every = [*left, *(part for index in indexes for part in index.parts)]
         manifests = [signatures, *(index.signatures for index in indexes)]
-        names = tuple(index.name for index in indexes)
-        every_signed = signed(manifests, scope)
-        steps = Steps(place, key, every, every_signed, scheme, scope, engine, progress, names)
+        steps = Steps(
+            output=place,
+            key=key,
+            parts=every,
+            signed=signed(manifests, scope),
+            scheme=scheme,
+            scope=scope,
+            engine=engine,
+            progress=progress,
+            names=tuple(index.name for index in indexes),
+            addresses=addresses,
+        )
         drops, summary = steps.run()
         lists = [drops.path(output) for output in drops.shards[0].outputs]
         folder.tasks = [
@@ -104,9 +125,9 @@ def run(
         _check_losses(recipe, settings, shards, folder.path)
         # Where the indexes lie is no part of the fingerprint: they may be moved.
         places = {index.name: index.folder for index in indexes}
-        manifest = folder.finish(
-            shards, {**summary, **({"index": places} if places else {}), **used(signatures)}
-        )
+        if places:
+            summary = {**summary, "index": places}
+        manifest = folder.finish(shards, {**summary, **used(*between)})
     storage.remove(storage.join(folder.path, EXCHANGE))
     # The bound is not part of the fingerprint: it may be stricter now than when this was built.
     _check_losses(recipe, settings, manifest.shards, folder.path)

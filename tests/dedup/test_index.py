@@ -14,6 +14,7 @@ from corpus.clusters import clustering
 from corpus.dedup import components
 from corpus.errors import InputError, RecipeError
 from corpus.explain import describe, explain
+from tests.dedup.test_steps import Interrupted, Killed
 from tests.made import Recording, by_id, changed, digests, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, jaccard, kept, planted, row
 
@@ -225,3 +226,25 @@ def test_explain_and_clusters_name_the_index_and_the_url_there(tmp_path: Path) -
     assert [member.id for member in cluster.members] == ["a", "b"]
     lines = [str(block) for block in describe(explain(made, "b"))]
     assert any(f"in the index {tmp_path / 'one'}" in line for line in lines)
+
+
+def test_build_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """With an index and addresses, whose verdicts lie among the steps."""
+    first, second = one_and_two()
+    snapshot(tmp_path, "one", {"one": [first]})
+    second = [{**one, "url": f"https://x.example/{i % 30}"} for i, one in enumerate(second)]
+    paths = [str(write_jsonl(tmp_path / f"two-{i}.jsonl", second[i::2])) for i in range(2)]
+    dedup = {**SCHEME, "max_loss": 1, "index": str(tmp_path / "one"), "urls": True}
+    recipe = make_recipe({"two": {"documents": paths}}, dedup=dedup)
+    whole = run(recipe, tmp_path / "whole")
+    reasons = whole.stage("dedup").counts().dropped
+    assert set(reasons) == {"url_duplicate", "exact_duplicate", "near_duplicate"}
+    killed = 0
+    while killed < 50:
+        try:
+            run(recipe, tmp_path / "killed", engine=Interrupted(1))
+            break
+        except Killed:
+            killed += 1
+    assert killed > 8
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
