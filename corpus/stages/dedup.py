@@ -123,11 +123,12 @@ def run(
         ]
         shards = folder.run(dedup_shard, engine, progress)
         _check_losses(recipe, settings, shards, folder.path)
-        # Where the indexes lie is no part of the fingerprint: they may be moved.
-        places = {index.name: index.folder for index in indexes}
-        if places:
-            summary = {**summary, "index": places}
         manifest = folder.finish(shards, {**summary, **used(*between)})
+    # Where the indexes lie is no part of the fingerprint: they may have been moved since.
+    places = {index.name: index.folder for index in indexes}
+    if places != manifest.summary.get("index", {}):
+        manifest = replace(manifest, summary={**manifest.summary, "index": places})
+        manifest.write()
     storage.remove(storage.join(folder.path, EXCHANGE))
     # The bound is not part of the fingerprint: it may be stricter now than when this was built.
     _check_losses(recipe, settings, manifest.shards, folder.path)

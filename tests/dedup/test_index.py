@@ -143,6 +143,8 @@ def test_index_brings_the_indexes_that_it_was_checked_against(tmp_path: Path) ->
     moved = [tmp_path / "two", tmp_path / "moved"]
     again = snapshot(tmp_path, "three", new, moved)
     assert verdicts_of(again)["a3"]["duplicate_of"] == "a"
+    assert again.stage("dedup").folder == third.stage("dedup").folder
+    assert check(again, full=True, say=print).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -90,14 +90,14 @@ def test_document_dropped_for_its_url_keeps_no_copy_and_names_the_last_keeper(
     files = [
         [
             row("old", text(1, 50), "https://x.example/"),
-            row("copy", text(1, 50), "https://y.example/"),
+            row("p-copy", text(1, 50), "https://y.example/"),
             row("new", text(2, 90), "https://x.example/"),
         ],
         [row("best", text(2, 90) + " and more", "https://z.example/")],
     ]
     made = build_of(tmp_path, {"s": files})
     verdicts = by_id(made.stage("dedup"))
-    assert kept(verdicts) == {"copy", "best"}
+    assert kept(verdicts) == {"p-copy", "best"}
     assert [verdicts[id]["duplicate_of"] for id in ("old", "new")] == ["best", "best"]
     assert [verdicts[id]["reason"] for id in ("old", "new")] == ["url_duplicate", "near_duplicate"]
     assert check(made, full=True, say=print).problems == ()
