@@ -161,20 +161,29 @@ def _index_fates(task: DropsTask, signed: Signed, keeper: Ints) -> Iterator[pa.T
     wanted = np.unique(keeper[keeper >= signed.own])
     starts = np.searchsorted(wanted, signed.bases)
     paths = signed.paths("documents")
-    names = [n for n, m in zip(task.names, signed.manifests[1:], strict=True) for _ in m.shards]
     for index in range(signed.own_parts, len(task.parts)):
         own = wanted[starts[index] : starts[index + 1]]
-        verdict = task.parts[index].verdict
-        if not len(own) or verdict is None:
-            continue
-        rows = read_columns(paths[index], ["row"])["row"].take(pa.array(own - signed.bases[index]))
-        columns = ["kept", *COLUMNS[1:]]
-        table = read_columns(verdict, columns).take(rows).append_column("document", pa.array(own))
-        table = table.filter(pc.invert(table["kept"]))
-        name = pa.scalar(names[index - signed.own_parts], pa.string())
-        place = table.column_names.index("duplicate_index")
-        where = pc.coalesce(table["duplicate_index"], name)
-        yield table.set_column(place, "duplicate_index", where).select(DROPS.names).cast(DROPS)
+        if len(own):
+            documents = read_columns(paths[index], ["row"])
+            rows = documents["row"].take(pa.array(own - signed.bases[index]))
+            yield from _verdicts(task, signed, index, rows, own)
+
+
+def _verdicts(
+    task: DropsTask, signed: Signed, index: int, rows: pa.Array, documents: Ints
+) -> Iterator[pa.Table]:
+    """Yield the drops among rows of a part of an index, under the given numbers of documents."""
+    names = [n for n, m in zip(task.names, signed.manifests[1:], strict=True) for _ in m.shards]
+    verdict = task.parts[index].verdict
+    if verdict is None:
+        return
+    table = read_columns(verdict, ["kept", *COLUMNS[1:]]).take(rows)
+    table = table.append_column("document", pa.array(documents))
+    table = table.filter(pc.invert(table["kept"]))
+    name = pa.scalar(names[index - signed.own_parts], pa.string())
+    place = table.column_names.index("duplicate_index")
+    where = pc.coalesce(table["duplicate_index"], name)
+    yield table.set_column(place, "duplicate_index", where).select(DROPS.names).cast(DROPS)
 
 
 def _by_url(task: DropsTask, signed: Signed, table: pa.Table) -> pa.Table:
@@ -188,26 +197,41 @@ def _by_url(task: DropsTask, signed: Signed, table: pa.Table) -> pa.Table:
     found = _all([task.addresses], "copies", copies.SCHEMA.names, copies.SCHEMA)
     found = found.filter(found["dropped"]).sort_by("document")
     keeper = found["keeper"].to_numpy()
-    bases = row_bases(task.parts[: signed.own_parts])
-    part = np.searchsorted(bases, keeper, side="right") - 1
-    number = np.empty(len(keeper), np.int64)
-    paths = signed.paths("documents")
-    for index in np.unique(part).tolist():
-        rows = read_columns(paths[index], ["row"])["row"].to_numpy()
-        own = part == index
-        number[own] = signed.bases[index] + np.searchsorted(rows, keeper[own] - bases[index])
-    place, gone = _places(table["document"].to_numpy(), number)
-    others = table.take(pa.array(place, mask=~gone))
+    fates = pa.concat_tables([DROPS.empty_table(), *_fates(task, signed, table, keeper)])
+    fates = fates.combine_chunks().sort_by("document")
+    place, gone = _places(fates["document"].to_numpy(), keeper)
+    others = fates.take(pa.array(place, mask=~gone))
     named = _named(found, task, signed)
     drops = {
         "document": found["document"],
         "reason": _reasons(len(found), DropReason.URL_DUPLICATE),
         "duplicate_of": pc.coalesce(others["duplicate_of"], named["duplicate_of"]),
         "duplicate_source": pc.coalesce(others["duplicate_source"], named["duplicate_source"]),
-        "duplicate_index": others["duplicate_index"],
+        "duplicate_index": pc.if_else(
+            pa.array(~gone), named["duplicate_index"], others["duplicate_index"]
+        ),
         "jaccard": pa.nulls(len(found), pa.float64()),
     }
     return pa.table(drops).select(DROPS.names).cast(DROPS)
+
+
+def _fates(task: DropsTask, signed: Signed, table: pa.Table, keeper: Ints) -> Iterator[pa.Table]:
+    """Yield what became of the best documents of addresses, by rows of the parts, if dropped."""
+    bases = row_bases(task.parts)
+    wanted = np.unique(keeper)
+    starts = np.searchsorted(wanted, bases)
+    paths = signed.paths("documents")
+    for index in np.flatnonzero(np.diff(starts)).tolist():
+        own = wanted[starts[index] : starts[index + 1]]
+        rows = own - bases[index]
+        if index < signed.own_parts:
+            at = read_columns(paths[index], ["row"])["row"].to_numpy()
+            number = signed.bases[index] + np.searchsorted(at, rows)
+            place, gone = _places(table["document"].to_numpy(), number)
+            dropped = table.take(pa.array(place[gone]))
+            yield dropped.set_column(0, DROPS.field("document"), pa.array(own[gone]))
+        else:
+            yield from _verdicts(task, signed, index, pa.array(rows), own)
 
 
 def _places(found: Ints, wanted: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:

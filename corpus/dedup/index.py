@@ -28,6 +28,7 @@ class Index:
         fingerprint: Of that stage: of all its documents and verdicts.
         parts: Its parts with the verdicts of dedup, in the order of the signatures.
         signatures: The manifest of its signatures.
+        urls: That of its addresses, if it was built with `dedup.urls`.
     """
 
     folder: str
@@ -35,6 +36,7 @@ class Index:
     fingerprint: str
     parts: tuple[Part, ...]
     signatures: Manifest
+    urls: Manifest | None
 
 
 def open_index(folder: str, extract: Manifest, dedup: Manifest) -> Index:
@@ -60,7 +62,9 @@ def open_index(folder: str, extract: Manifest, dedup: Manifest) -> Index:
             fix="Delete this folder and run that build again",
         )
     name = storage.name(dedup.folder)
-    return Index(folder, name, dedup.fingerprint, found, signatures)
+    hashed = [name for name in dedup.summary["uses"] if name.startswith("urls-")]
+    urls = read_manifest(storage.join(folder, hashed[0])) if hashed else None
+    return Index(folder, name, dedup.fingerprint, found, signatures, urls)
 
 
 def check_alike(indexes: Sequence[Index], settings: Mapping[str, Any]) -> None:
@@ -88,6 +92,24 @@ def check_alike(indexes: Sequence[Index], settings: Mapping[str, Any]) -> None:
                 fix="Set the same seed, words, shingle, bands and rows here, or build the index "
                 "again with these and with this program",
             )
+
+
+def index_urls(indexes: Sequence[Index]) -> list[Manifest]:
+    """Return the addresses of indexes.
+
+    Raises:
+        RecipeError: One has none.
+    """
+    found = []
+    for index in indexes:
+        if index.urls is None:
+            raise RecipeError(
+                "the index has no addresses to compare with",
+                where=f"dedup.index: {index.folder}",
+                fix="Build it again with dedup.urls: true, or leave dedup.urls out here",
+            )
+        found.append(index.urls)
+    return found
 
 
 def _told(value: Any) -> str:

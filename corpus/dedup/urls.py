@@ -113,7 +113,7 @@ def urls_shard(task: UrlsTask) -> Shard:
 
 def without_duplicates(
     found: Sequence[Part],
-    urls: Manifest,
+    urls: Sequence[Manifest],
     scope: Scope,
     place: str,
     key: str,
@@ -124,21 +124,21 @@ def without_duplicates(
 
     Args:
         found: The parts.
-        urls: Their addresses.
+        urls: Their addresses, then those of each index.
         scope: Which documents are compared.
         place: Folder of the steps.
         key: Digest of all that the outcome depends on.
         engine: What runs the tasks.
         progress: Who is told.
     """
-    bits = exchange.bits(signed([urls], scope).rows("urls"), exchange.TASK_ROWS)
+    bits = exchange.bits(signed(urls, scope).rows("urls"), exchange.TASK_ROWS)
     ranges = [
         CopiesTask(
             name=f"{partition:05d}",
             source=EVERY,
             key=f"{key}-addresses-{partition}-{bits}",
             weight=1,
-            signatures=(urls.folder,),
+            signatures=tuple(manifest.folder for manifest in urls),
             partition=partition,
             bits=bits,
             scope=scope,

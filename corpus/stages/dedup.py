@@ -16,7 +16,7 @@ import pyarrow as pa
 from corpus import storage
 from corpus.config import Dedup, Recipe
 from corpus.dedup.drops import COLUMNS
-from corpus.dedup.index import Index, check_alike
+from corpus.dedup.index import Index, check_alike, index_urls
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import sign, signature_settings, signed
 from corpus.dedup.steps import Steps
@@ -97,9 +97,8 @@ def run(
         left, addresses, between = found, None, []
         if signatures is None:
             between.append(hash_urls(found, output, engine, progress))
-            left, addresses = without_duplicates(
-                found, between[0], scope, place, key, engine, progress
-            )
+            hashed = [*between, *index_urls(indexes)]
+            left, addresses = without_duplicates(found, hashed, scope, place, key, engine, progress)
             signatures = sign(left, scheme, recipe.seed, output, engine, progress)
         between.append(signatures)
         every = [*left, *(part for index in indexes for part in index.parts)]

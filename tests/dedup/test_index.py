@@ -85,23 +85,33 @@ def one_and_two() -> tuple[Rows, Rows]:
     return first, second
 
 
-@pytest.mark.parametrize("bucket", [components.BUCKET_SHINGLES, 100])
+@pytest.mark.parametrize(
+    ("bucket", "urls"),
+    [(components.BUCKET_SHINGLES, False), (100, False), (components.BUCKET_SHINGLES, True)],
+)
 def test_snapshots_one_by_one_come_to_the_same_as_all_in_one_build(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: int, urls: bool
 ) -> None:
     """The earlier as the earlier source; within tiers of large components, too."""
     first, second = one_and_two()
-    whole = verdicts_of(snapshot(tmp_path, "whole", {"one": [first], "two": [second]}))
+    for step, rows in ((7, first), (5, second)):  # some share an address with one or several others
+        for i in range(0, len(rows), 2):
+            rows[i]["url"] = f"https://x.example/{i % 9 * step}"
+    both = {"one": [first], "two": [second]}
+    whole = verdicts_of(snapshot(tmp_path, "whole", both, urls=urls))
     monkeypatch.setattr(components, "BUCKET_SHINGLES", bucket)
-    a = verdicts_of(snapshot(tmp_path, "one", {"one": [first[:9], [], first[9:]]}))
+    a = verdicts_of(snapshot(tmp_path, "one", {"one": [first[:9], [], first[9:]]}, urls=urls))
     index = [tmp_path / "one"]
-    b = verdicts_of(snapshot(tmp_path, "two", {"two": [second[:20], second[20:]]}, index))
+    later = {"two": [second[:20], second[20:]]}
+    b = verdicts_of(snapshot(tmp_path, "two", later, index, urls=urls))
     found = {id: {**verdict, "duplicate_index": None} for id, verdict in (a | b).items()}
     assert found == whole
     in_index = [id for id, verdict in b.items() if verdict["duplicate_index"] is not None]
     assert len(in_index) > 20
     assert sum(not v["kept"] for v in b.values()) > len(in_index)
     assert any(v["reason"] == "near_duplicate" and v["jaccard"] < 1 for v in b.values())
+    by_url = {v["duplicate_index"] for v in b.values() if v["reason"] == "url_duplicate"}
+    assert len(by_url) == 2 * urls  # of the index's, and among themselves
 
 
 def test_document_that_the_index_dropped_keeps_none_but_hands_on_its_keeper(
@@ -233,7 +243,7 @@ def test_explain_and_clusters_name_the_index_and_the_url_there(tmp_path: Path) -
 def test_build_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
     """With an index and addresses, whose verdicts lie among the steps."""
     first, second = one_and_two()
-    snapshot(tmp_path, "one", {"one": [first]})
+    snapshot(tmp_path, "one", {"one": [first]}, urls=True)
     second = [{**one, "url": f"https://x.example/{i % 30}"} for i, one in enumerate(second)]
     paths = [str(write_jsonl(tmp_path / f"two-{i}.jsonl", second[i::2])) for i in range(2)]
     dedup = {**SCHEME, "max_loss": 1, "index": str(tmp_path / "one"), "urls": True}
@@ -250,3 +260,10 @@ def test_build_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path:
             killed += 1
     assert killed > 8
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+
+
+def test_index_without_addresses_is_refused_where_they_are_to_be_compared(tmp_path: Path) -> None:
+    rows: dict[str, list[Rows]] = {"s": [[row("a", text(1))]]}
+    snapshot(tmp_path, "one", rows)
+    with pytest.raises(RecipeError, match="no addresses to compare with"):
+        snapshot(tmp_path, "two", rows, [tmp_path / "one"], urls=True)
