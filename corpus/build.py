@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corpus import prefilter_loss, storage
 from corpus.config import Recipe
@@ -18,6 +18,9 @@ from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError, RecipeError
 from corpus.manifest import Counts, Manifest, read_manifest
 from corpus.progress import Progress
+
+if TYPE_CHECKING:
+    from corpus.dedup.index import Index
 
 STAGES = ("crawl", "extract", "filter", "dedup", "decontaminate", "tokenize", "mix")
 VERDICTS = ("filter", "dedup", "decontaminate")  # the stages that decide about documents
@@ -133,7 +136,8 @@ def _run(
     if stage == "dedup" and recipe.dedup is not None:
         from corpus.stages import dedup
 
-        return dedup.run(recipe, recipe.dedup, documents, last, output, engine, progress)
+        indexes = open_indexes(recipe.dedup.index, output)
+        return dedup.run(recipe, recipe.dedup, documents, last, output, engine, progress, indexes)
     if stage == "decontaminate" and recipe.decontaminate is not None:
         from corpus.stages import decontaminate
 
@@ -192,6 +196,57 @@ def read_build(output: str) -> Build:
     stages = value["stages"]  # in the order of the alphabet: it is JSON with sorted keys
     folders = {s: storage.join(output, stages[s]) for s in STAGES if s in stages}
     return Build(output, {stage: read_manifest(folder) for stage, folder in folders.items()})
+
+
+def open_indexes(folders: Sequence[str], output: str = "") -> list[Index]:
+    """Return earlier builds as indexes of dedup, with the indexes that they were checked against.
+
+    Args:
+        folders: Their output folders; the order changes nothing but which of two like documents is
+            named.
+        output: The folder of the build that asks, which cannot be its own index.
+
+    Raises:
+        InputError: One is not there, or its stage dedup is not built.
+        IntegrityError: One is damaged.
+    """
+    from corpus.dedup.index import open_index
+
+    found: dict[str, Index] = {}
+    waiting: list[tuple[str, str, str]] = [(_absolute(folder), "", "") for folder in folders]
+    while waiting:
+        folder, name, asked = waiting.pop(0)
+        if name in found:
+            continue
+        if output and folder == _absolute(output):
+            raise RecipeError(
+                "a build cannot be its own index",
+                where=f"dedup.index: {folder}",
+                fix="Give the new snapshot an output folder of its own",
+            )
+        fix = "Name in dedup.index the folder that it lies in now" if asked else None
+        if asked and not storage.exists(storage.join(folder, BUILD)):
+            raise InputError(
+                f"{asked} was checked against {name}, which is not there", where=folder, fix=fix
+            )
+        made = read_build(folder)
+        index = open_index(folder, made.stage("extract"), made.stage("dedup"))
+        if asked and index.name != name:
+            raise InputError(
+                f"{asked} was checked against {name}, and this build has {index.name} now",
+                where=folder,
+                fix=fix,
+            )
+        found[index.name] = index
+        before = made.stage("dedup").summary.get("index", {})
+        waiting += [(place, before_name, folder) for before_name, place in before.items()]
+    return list(found.values())
+
+
+def _absolute(folder: str) -> str:
+    return (
+        folder.rstrip("/") if storage.is_remote(folder) else storage.absolute_folder(folder + "/x")
+    )
 
 
 def describe(manifest: Manifest) -> str:

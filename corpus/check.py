@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus import check_tokens, storage
+from corpus import check_keepers, check_tokens, storage
 from corpus.build import STAGES, Build
 from corpus.check_tokens import Problem, guarded, rebuild
 from corpus.errors import CorpusError
@@ -188,23 +188,23 @@ def _verdicts(build: Build, changed: set[str], tally: Tally) -> Iterator[Problem
     """Compare verdicts with documents row by row, stages with the one before, keepers with kept."""
     judged = judged_parts(build)
     whole = [j for j in judged if not changed & {j.part.documents, *j.verdicts.values()}]
-    keepers: list[pa.Array] = []
+    keepers: list[pa.Table] = []
     for one in whole:
         rows = functools.partial(_part, build, one, keepers, tally)
         yield from guarded(rows, one.part.documents)
     if "dedup" in build.manifests and whole == judged:
-        kept = functools.partial(_keepers, build, judged, keepers, tally)
+        kept = functools.partial(check_keepers.check, build, judged, keepers, tally)
         yield from guarded(kept, build.manifests["dedup"].folder)
 
 
 def _part(
-    build: Build, one: JudgedPart, keepers: list[pa.Array], tally: Tally
+    build: Build, one: JudgedPart, keepers: list[pa.Table], tally: Tally
 ) -> Iterator[Problem]:
     """Compare the verdicts of one part; collect the documents that others were dropped for."""
     ids = read_columns(one.part.documents, ["id"])["id"]
     reached = np.ones(len(ids), dtype=np.bool_)
     for stage, path in one.verdicts.items():
-        extra = ["duplicate_of"] if stage == "dedup" else []
+        extra = ["duplicate_of", "duplicate_index"] if stage == "dedup" else []
         table = read_columns(path, ["id", "kept", *extra])
         fix = rebuild(build.manifests[stage].folder)
         if not table["id"].equals(ids):
@@ -220,23 +220,8 @@ def _part(
             yield Problem(path, what, fix)
         reached = kept_mask(table["kept"], value=True)
         if extra:
-            keepers.append(table["duplicate_of"].drop_null().unique())
-
-
-def _keepers(
-    build: Build, judged: list[JudgedPart], keepers: list[pa.Array], tally: Tally
-) -> Iterator[Problem]:
-    """Check that every document that others were dropped for has itself been kept."""
-    missing = pa.concat_arrays([*keepers, pa.array([], pa.string())]).unique()
-    tally["keepers"] = len(missing)
-    for one in judged:
-        table = read_columns(one.verdicts["dedup"], ["id", "kept"])
-        kept = table["id"].filter(pa.array(kept_mask(table["kept"], value=True)))
-        missing = missing.filter(pc.invert(pc.is_in(missing, value_set=kept.combine_chunks())))
-    folder = build.stage("dedup").folder
-    for id in missing.to_pylist():
-        what = f"documents were dropped as duplicates of {id}, which was not kept"
-        yield Problem(folder, what, rebuild(folder))
+            named = table.select(extra).filter(table["duplicate_of"].is_valid())
+            keepers.append(named.group_by(extra).aggregate([]))
 
 
 def _accounts(build: Build) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ BETWEEN = {
     "classifier": "filter",
     "score": "filter",
     "signatures": "dedup",
+    "urls": "dedup",
     "benchmarks": "decontaminate",
     "grams": "decontaminate",
     "collisions": "decontaminate",

@@ -394,6 +394,10 @@ class Dedup(Settings):
     """Length of the signature, instead of bands and rows, which are then the optimum."""
     scope: Literal["all", "within", "curated"] = "all"
     """What is compared: all documents, those of one source, or filtered sources with the others."""
+    index: Annotated[tuple[RecipePath, ...], _ONE_OR_MORE] = ()
+    """Earlier builds, with their indexes: what duplicates a document kept there is dropped."""
+    urls: bool = False
+    """Of documents with the same URL, up to what changes nothing of a page, keep the best alone."""
     max_loss: Share = 0.9
     """The largest share of its documents that a source may lose before the build stops."""
 

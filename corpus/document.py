@@ -64,6 +64,7 @@ DEDUP_SCHEMA = pa.schema(
         *VERDICT_FIELDS,
         pa.field("duplicate_of", pa.string()),
         pa.field("duplicate_source", pa.string()),
+        pa.field("duplicate_index", pa.string()),  # null when the keeper is of this build
         pa.field("jaccard", pa.float64()),
     ]
 )
@@ -107,6 +108,7 @@ class DropReason(StrEnum):
     # dedup
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    URL_DUPLICATE = "url_duplicate"  # a better document has the same address
     # decontaminate
     CONTAMINATED = "contaminated"  # cut into more pieces than allowed
     NOTHING_LEFT = "nothing_left"  # every piece was under the minimum

@@ -217,11 +217,13 @@ def _outcome(step: Step) -> str:
         )
     elif facts.get("filtered") is False:
         words.append("this source is not filtered")
-    if "jaccard" in facts:
+    if facts.get("jaccard") is not None:
         words.append(f"Jaccard {facts['jaccard']:.4f}")
     return ", ".join(words)
 
 
 def _other(other: Other) -> str:
     where = printable(other.url or "(no URL)")
-    return f"{printable(other.id)}  {other.source}  {where}  Jaccard {other.jaccard:.4f}"
+    there = f"  in the index {printable(other.index)}" if other.index else ""
+    like = "the same URL" if other.jaccard is None else f"Jaccard {other.jaccard:.4f}"
+    return f"{printable(other.id)}  {other.source}  {where}  {like}{there}"

@@ -234,7 +234,7 @@ def _write_parquet(path: Path, documents: Iterator[pa.RecordBatch]) -> int:
 
 def _write_jsonl(compression: str, path: Path, documents: Iterator[pa.RecordBatch]) -> int:
     rows = 0
-    with path.open("wb") as raw, _compressed(raw, compression) as file:
+    with path.open("wb") as raw, compressed(raw, compression) as file:
         for batch in documents:
             for row in batch.to_pylist():
                 # What a document has not is left out, as JSONL corpora do.
@@ -245,7 +245,8 @@ def _write_jsonl(compression: str, path: Path, documents: Iterator[pa.RecordBatc
 
 
 @contextlib.contextmanager
-def _compressed(raw: BinaryIO, compression: str) -> Iterator[BinaryIO]:
+def compressed(raw: BinaryIO, compression: str) -> Iterator[BinaryIO]:
+    """Yield a file that writes compressed into another one: "zst", "gz" or "none"."""
     if compression == "none":
         yield raw
     elif compression == "gz":

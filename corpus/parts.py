@@ -117,8 +117,15 @@ def kept_rows(part: Part) -> npt.NDArray[np.bool_]:
     return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def batches(part: Part, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(
+    part: Part, columns: Sequence[str], rows: npt.NDArray[np.int64] | None = None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the documents of a part in batches, each with the row that it starts at.
+
+    Args:
+        part: The part.
+        columns: Of the documents.
+        rows: Only the row groups are read that hold one of these, which ascend; all by default.
 
     Raises:
         IntegrityError: The file is damaged, or has other rows than the manifest says.
@@ -126,9 +133,20 @@ def batches(part: Part, columns: Sequence[str]) -> Iterator[tuple[int, pa.Record
     row = 0
     with storage.open_arrow(part.documents) as file:
         try:
-            for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=list(columns)):
-                yield row, batch
-                row += len(batch)
+            parquet = pq.ParquetFile(file)
+            if rows is None:
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+                    yield row, batch
+                    row += len(batch)
+            else:
+                for group in range(parquet.num_row_groups):
+                    end = row + parquet.metadata.row_group(group).num_rows
+                    first, last = np.searchsorted(rows, [row, end])
+                    if first < last:
+                        for batch in parquet.iter_batches(BATCH_ROWS, [group], list(columns)):
+                            yield row, batch
+                            row += len(batch)
+                    row = end
         except (pa.ArrowInvalid, OSError) as error:
             raise damaged(part.documents, error) from error
     if row != part.rows:

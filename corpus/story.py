@@ -18,7 +18,15 @@ from corpus.build import BUILD, Build
 from corpus.manifest import Shard
 from corpus.parts import read_columns
 from corpus.stages.tokenize import apply_cuts, mask_texts
-from corpus.verdicts import PLACE, JudgedPart, RowPlace, find_ids, take_rows, verdict_rows
+from corpus.verdicts import (
+    PLACE,
+    JudgedPart,
+    RowPlace,
+    find_urls,
+    index_parts,
+    take_rows,
+    verdict_rows,
+)
 
 SPLITS = ("training", "validation")
 _MOST_DUPLICATES = 20
@@ -44,12 +52,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Other:
-    """Another document: the one that this one duplicates, or one that duplicates this one."""
+    """Another document: the one that this one duplicates, or one that duplicates this one.
+
+    `index` is the folder of the earlier build that it is of, or None.
+    """
 
     id: str
     source: str
     url: str | None
-    jaccard: float
+    jaccard: float | None
+    index: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,7 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
         place={key: document[key] for key in PLACE if document[key] is not None},
         text_bytes=len(data),
         steps=(Step("extract", "kept", None, {}), *_steps(build, document, verdicts)),
-        duplicate_of=_keeper(judged, verdicts.get("dedup", {})),
+        duplicate_of=_keeper(build, judged, verdicts.get("dedup", {})),
         duplicates=duplicates,
         duplicates_total=total,
         cuts=tuple(_context(data, cut["start"], cut["end"]) for cut in cuts.get("cuts") or ()),
@@ -204,15 +216,16 @@ def _quality(
     return facts
 
 
-def _keeper(judged: Sequence[JudgedPart], verdict: Mapping[str, Any]) -> Other | None:
+def _keeper(build: Build, judged: Sequence[JudgedPart], verdict: Mapping[str, Any]) -> Other | None:
     id, source = verdict.get("duplicate_of"), verdict.get("duplicate_source")
     if id is None or source is None:
         return None
-    url = None
-    for _, place in find_ids(judged, [id], sources=[source]):
-        part = judged[place.part].part
-        url = take_rows(part.documents, [place.row], ["url"])["url"][0].as_py()
-    return Other(id, source, url, verdict["jaccard"])
+    index = None
+    if verdict["duplicate_index"] is not None:
+        index = build.stage("dedup").summary["index"][verdict["duplicate_index"]]
+        judged = index_parts(index)
+    url = find_urls(judged, [(id, source)]).get((id, source))
+    return Other(id, source, url, verdict["jaccard"], index)
 
 
 def _duplicates(
@@ -221,23 +234,24 @@ def _duplicates(
     found: list[tuple[float, str, int, int]] = []
     for index, one in enumerate(judged):
         if "dedup" in one.verdicts:
-            columns = ["id", "duplicate_of", "duplicate_source", "jaccard"]
+            columns = ["id", "duplicate_of", "duplicate_source", "duplicate_index", "jaccard"]
             table = read_columns(one.verdicts["dedup"], columns)
             same = pc.and_(
                 pc.equal(table["duplicate_of"], id), pc.equal(table["duplicate_source"], source)
             )
+            same = pc.and_(same, table["duplicate_index"].is_null())
             mask = same.fill_null(False).combine_chunks().to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(mask).tolist()
             for row, own in zip(
                 rows, table.take(pa.array(rows, pa.int64())).to_pylist(), strict=True
             ):
-                found.append((-own["jaccard"], own["id"], index, row))
+                found.append((-(own["jaccard"] or 0.0), own["id"], index, row))
     found.sort()
     others = []
     for jaccard, other, index, row in found[:_MOST_DUPLICATES]:
         part = judged[index].part
         url = take_rows(part.documents, [row], ["url"])["url"][0].as_py()
-        others.append(Other(other, part.source, url, -jaccard))
+        others.append(Other(other, part.source, url, -jaccard or None))
     return tuple(others), len(found)
 
 

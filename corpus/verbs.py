@@ -40,7 +40,7 @@ Sets = Annotated[
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.", metavar="NAME")]
 
 
-def _folder(config: str, output: str | None) -> str:
+def build_folder(config: str, output: str | None) -> str:
     """Return the folder of the build: the recipe is read only where it is needed for that."""
     if output is not None:
         return output.rstrip("/") or "/"
@@ -53,7 +53,7 @@ def _folder(config: str, output: str | None) -> str:
 def _build(config: str, output: str | None) -> Build:
     from corpus.build import read_build
 
-    return read_build(_folder(config, output))
+    return read_build(build_folder(config, output))
 
 
 def show(facts: Any, blocks: Iterable[Block], json_output: bool) -> None:
@@ -72,11 +72,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"no plain form of {type(value).__name__}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Say a line beside what is printed."""
     typer.echo(line, err=True)
 
 
-def _quiet(line: str) -> None:
+def say_nothing(line: str) -> None:
     """Say nothing: who reads JSON does not read lines."""
 
 
@@ -200,7 +201,7 @@ def check(
     from corpus import check as module
 
     build = _build(config, output)
-    checkup = module.check(build, full=full, say=_quiet if json_output else _say)
+    checkup = module.check(build, full=full, say=say_nothing if json_output else say)
     show(checkup, module.describe(checkup), json_output)
     if checkup.problems:
         raise typer.Exit(1)
@@ -264,7 +265,7 @@ def export(
         compression=compression,
         mask=[kind.strip() for kind in mask.split(",") if kind.strip()],
         force=force,
-        say=_quiet if json_output else _say,
+        say=say_nothing if json_output else say,
     )
     show(made, module.describe(made), json_output)
 

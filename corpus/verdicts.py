@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus import storage
-from corpus.build import Build
-from corpus.errors import IntegrityError
+from corpus.build import Build, read_build
+from corpus.errors import InputError, IntegrityError
 from corpus.parts import Part, damaged, parts, read_columns
 
 PLACE = ("warc_file", "warc_offset", "dump", "page")  # the columns of provenance
@@ -143,6 +143,28 @@ def find_ids(
             inside = pc.is_in(column, value_set=wanted).to_numpy(zero_copy_only=False)
             for row in np.flatnonzero(inside).tolist():
                 yield column[row].as_py(), RowPlace(index, row)
+
+
+def find_urls(
+    judged: Sequence[JudgedPart], wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str | None]:
+    """Return the URLs of those documents, given by id and source, that are there."""
+    found: dict[tuple[str, str], str | None] = {}
+    ids, sources = {id for id, _ in wanted}, {source for _, source in wanted}
+    for id, place in find_ids(judged, ids, sources=sources):
+        part = judged[place.part].part
+        if (id, part.source) in wanted:
+            url = take_rows(part.documents, [place.row], ["url"])["url"][0].as_py()
+            found[id, part.source] = url
+    return found
+
+
+def index_parts(folder: str) -> list[JudgedPart]:
+    """Return the parts of an earlier build, or none where it is gone."""
+    try:
+        return judged_parts(read_build(folder))
+    except InputError:
+        return []
 
 
 def kept_mask(kept: pa.ChunkedArray, *, value: bool) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -184,3 +184,23 @@ def test_verdict_with_other_rows_than_the_documents_is_refused(tmp_path: Path) -
 def test_kept_rows_are_a_mask(tmp_path: Path) -> None:
     assert kept_rows(write_part(tmp_path, 2, [True, None])).dtype == np.bool_
     assert kept_rows(write_part(tmp_path, 2)).dtype == np.bool_
+
+
+def test_row_groups_without_a_wanted_row_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "BATCH_ROWS", 3)
+    table = pa.table({"id": [f"{i}" for i in range(20)]})
+    path = tmp_path / "d.parquet"
+    pq.write_table(table, path, row_group_size=5)
+    part = Part("s", "p", str(path), "", 20, 0)
+    found = [
+        (row, batch.column("id").to_pylist())
+        for row, batch in batches(part, ["id"], np.array([6, 7, 15]))
+    ]
+    assert found == [
+        (5, ["5", "6", "7"]),
+        (8, ["8", "9"]),
+        (15, ["15", "16", "17"]),
+        (18, ["18", "19"]),
+    ]

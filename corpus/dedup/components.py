@@ -4,15 +4,19 @@ In: copies and edges. Out: for each part `candidates` (position among the part's
 component, bucket) of those that share a band, directly or through others, with another one. One
 process holds some 10 bytes for each document and 60 for each candidate.
 
+Of an index only those documents count that were kept, and that share a band with one of the build:
+they take the numbers after the build's own while the components are made, so that memory does not
+grow with the index.
+
 A bucket is whole components, so that it can be visited by itself. A component that is too large for
 one is cut into tiers, in the order of visits, each a bucket of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +26,13 @@ from corpus.dedup.kernels import connect, count_members, flatten
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.signatures import Signed, read_signed
 from corpus.manifest import Shard, read_manifest
-from corpus.parts import Part, read_columns, write_table
+from corpus.parts import Part, kept_rows, read_columns, write_table
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
 # twice as many. With more, a large component has fewer tiers to compare with one another.
 BUCKET_SHINGLES = 4_000_000
+COPIES = ("document", "keeper", "dropped")
+EDGES = ("left", "right")
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,7 +42,7 @@ class ComponentsTask:
     """All components of a build.
 
     Attributes:
-        signatures: Folder of the signatures.
+        signatures: Folders of the signatures.
         copies: Folder of the copies.
         edges: Folder of the edges.
         parts: The parts, in the order of the signatures.
@@ -48,7 +54,7 @@ class ComponentsTask:
     source: str
     key: str
     weight: int
-    signatures: str
+    signatures: tuple[str, ...]
     copies: str
     edges: str
     parts: tuple[Part, ...]
@@ -58,9 +64,12 @@ class ComponentsTask:
 
 
 def find_components(task: ComponentsTask) -> Shard:
-    """Write each part's candidates; the shard's details say how many buckets there are."""
-    signed = read_signed(task.signatures)
-    roots, members = _connected(signed, task.copies, task.edges)
+    """Write the candidates of each part that has any; the details say which and how many buckets.
+
+    The outputs are in the order of `details["parts"]`, which are numbers of parts.
+    """
+    signed = read_signed(task.signatures, task.scope)
+    roots, members = _connected(task, signed)
     labels, component = np.unique(roots, return_inverse=True)
     starts = np.searchsorted(members, signed.bases)
     shingles = _gathered(signed, members, starts, "shingles")
@@ -81,7 +90,8 @@ def find_components(task: ComponentsTask) -> Shard:
             bucket[tier] = buckets + sum(tiers) + cut
             tiers.append(int(cut[-1]) + 1)
     outputs = []
-    for index, part in enumerate(task.parts):
+    present = np.flatnonzero(np.diff(starts)).tolist()
+    for index in present:
         span = slice(starts[index], starts[index + 1])
         table = pa.table(
             {
@@ -90,7 +100,7 @@ def find_components(task: ComponentsTask) -> Shard:
                 "bucket": bucket[span],
             }
         )
-        path = f"{part.source}/{part.name}.parquet"
+        path = f"{task.source}/{index:06d}.parquet"
         outputs.append(write_table(task.folder, path, table, "candidates"))
     return Shard(
         task.name,
@@ -99,34 +109,73 @@ def find_components(task: ComponentsTask) -> Shard:
         tuple(outputs),
         measures={
             "candidates": len(members),
+            "index_candidates": int((members >= signed.own).sum()),
             "components": len(labels),
             "largest_component": int(sizes.max(initial=0)),
         },
-        details={"buckets": buckets, "tiers": tiers},
+        details={"parts": present, "buckets": buckets, "tiers": tiers},
     )
 
 
-def _connected(signed: Signed, copies: str, edges: str) -> tuple[Ints, Ints]:
+def _connected(task: ComponentsTask, signed: Signed) -> tuple[Ints, Ints]:
     """Return the roots of the candidates' components, and the candidates, in their order."""
-    count = int(signed.bases[-1])
+    own = signed.own
+    known = _known(task, signed) if len(task.signatures) > 1 else np.empty(0, np.int64)
+    count = own + len(known)
     parents = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
     dropped = np.zeros(count, dtype=np.bool_)
-    manifest = read_manifest(copies)
-    for shard in manifest.shards:
-        columns = ["document", "keeper", "dropped"]
-        table = read_columns(manifest.path(shard.output("copies")), columns)
-        document = table["document"].to_numpy()
-        connect(parents, document, table["keeper"].to_numpy())
-        dropped[document[table["dropped"].to_numpy()]] = True
-    manifest = read_manifest(edges)
-    for shard in manifest.shards:
-        table = read_columns(manifest.path(shard.output("edges")), ["left", "right"])
-        connect(parents, table["left"].to_numpy(), table["right"].to_numpy())
+    for document, keeper, gone in _edges(task.copies, "copies", COPIES):
+        dropped[document[gone]] = True
+        connect(parents, *_numbered(document, keeper, own, known))
+    for left, right in _edges(task.edges, "edges", EDGES):
+        connect(parents, *_numbered(left, right, own, known))
     flatten(parents)
     # A document whose copies alone share its bands is compared with nothing.
     several = count_members(parents, dropped)[parents] > 1
+    if len(known):  # nor are documents of an index with one another
+        old = dropped.copy()
+        old[own:] = True
+        several &= count_members(parents, old)[parents] > 0
     members = np.flatnonzero(several & ~dropped)
-    return parents[members].astype(np.int64), members
+    numbers = members.copy()
+    numbers[members >= own] = known[members[members >= own] - own]
+    return parents[members].astype(np.int64), numbers
+
+
+def _edges(folder: str, role: str, columns: Sequence[str]) -> Iterator[list[npt.NDArray[Any]]]:
+    manifest = read_manifest(folder)
+    for shard in manifest.shards:
+        table = read_columns(manifest.path(shard.output(role)), columns)
+        yield [table[column].to_numpy() for column in columns]
+
+
+def _known(task: ComponentsTask, signed: Signed) -> Ints:
+    """Return the kept documents of indexes that are at the end of an edge, in their order."""
+    ends = [np.empty(0, np.int64)]
+    for folder, role, columns in ((task.copies, "copies", COPIES), (task.edges, "edges", EDGES)):
+        ends += [np.unique(e[1][e[1] >= signed.own]) for e in _edges(folder, role, columns)]
+    found = np.unique(np.concatenate(ends))
+    starts = np.searchsorted(found, signed.bases)
+    kept = np.zeros(len(found), dtype=np.bool_)
+    paths = signed.paths("documents")
+    for index in range(signed.own_parts, len(task.parts)):
+        span = slice(starts[index], starts[index + 1])
+        if span.start < span.stop:
+            rows = read_columns(paths[index], ["row"])["row"].to_numpy()
+            kept[span] = kept_rows(task.parts[index])[rows[found[span] - signed.bases[index]]]
+    return found[kept]
+
+
+def _numbered(left: Ints, right: Ints, own: int, known: Ints) -> tuple[Ints, Ints]:
+    """Return edges with the documents of indexes numbered anew, those that are known."""
+    old = right >= own
+    if not old.any():
+        return left, right
+    place = np.searchsorted(known, right)
+    stays = ~old
+    inside = old & (place < len(known))
+    stays[inside] = known[place[inside]] == right[inside]
+    return left[stays], np.where(old, own + place, right)[stays]
 
 
 def _gathered(signed: Signed, members: Ints, starts: Ints, column: str) -> Ints:
@@ -157,6 +206,6 @@ def _order(task: ComponentsTask, signed: Signed, members: Ints, component: Ints)
             table = read_columns(paths[index], ["row", "score", "length"]).take(pa.array(own))
             ids = read_columns(part.documents, ["id"])["id"].take(table["row"])
             tables.append(table.append_column("id", ids))
-            sources.append(np.full(len(own), task.scope.sources.index(part.source), np.int64))
+            sources.append(np.full(len(own), signed.sources[index], np.int64))
     priority = task.scope.priority(np.concatenate(sources))
     return visiting_order(component, priority, pa.concat_tables(tables))

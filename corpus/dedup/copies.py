@@ -31,28 +31,36 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class CopiesTask:
-    """One range of exact keys: those that begin with the `bits` of `partition`."""
+    """One range of exact keys: those that begin with the `bits` of `partition`.
+
+    Attributes:
+        signatures: Folders of the keys.
+        partition: First bits of the keys.
+        bits: How many.
+        scope: Which documents are compared.
+        role: Of the files of keys: "texts", or "urls" for those of addresses.
+    """
 
     name: str
     source: str
     key: str
     weight: int
-    signatures: str
+    signatures: tuple[str, ...]
     partition: int
     bits: int
     scope: Scope
+    role: str = "texts"
     folder: str = ""
 
 
 def find_copies(task: CopiesTask) -> Shard:
     """Write the copies of one range of keys."""
-    signed = read_signed(task.signatures)
-    number = {name: index for index, name in enumerate(task.scope.sources)}
+    signed = read_signed(task.signatures, task.scope)
     tables = []
-    paths = signed.paths("texts")
+    paths = signed.paths(task.role)
     for part, table in exchange.read_hashes(paths, "high", task.partition, task.bits):
         document = signed.bases[part] + table["position"].to_numpy().astype(np.int64)
-        source = np.full(len(document), number[signed.manifest.shards[part].source], np.int64)
+        source = np.full(len(document), signed.sources[part], np.int64)
         tables.append(
             table.drop_columns(["position"])
             .append_column("document", pa.array(document))
@@ -82,16 +90,18 @@ def _copied(table: pa.Table, scope: Scope) -> pa.Table:
 
 
 def _copies(table: pa.Table, scope: Scope) -> pa.Table:
-    """Return all documents but the best of each run, with that one."""
+    """Return all documents but the best of each run, and those of indexes, with the best."""
     source = table["source"].to_numpy()
     run = table["run"].to_numpy()
-    equal = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
-    order = visiting_order(run, scope.priority(source), equal)
+    if "length" not in table.column_names:  # equal texts
+        table = table.append_column("length", pa.array(np.zeros(len(run), np.int64)))
+    order = visiting_order(run, scope.priority(source), table)
     run = run[order]
     starts = np.ones(len(run), dtype=np.bool_)
     starts[1:] = run[1:] != run[:-1]
     first = order[np.maximum.accumulate(np.where(starts, np.arange(len(run)), 0))]
-    own, best = order[~starts], first[~starts]
+    others = ~starts & ~scope.indexed(source[order])
+    own, best = order[others], first[others]
     document = table["document"].to_numpy()
     return pa.table(
         {

@@ -79,12 +79,20 @@ def read(path: str, first: int, last: int) -> pa.Table:
     Raises:
         IntegrityError: The file is damaged.
     """
+    return _read(path, None, first, last)
+
+
+def _read(
+    path: str, cells: npt.NDArray[np.int64] | None, first: int = 0, last: int = 0
+) -> pa.Table:
+    """Return the rows of some partitions, or of a range of them."""
     with storage.open_arrow(path) as file:
         try:
             reader = pa.ipc.open_file(file)
             names = reader.schema.metadata[_PARTITIONS].decode()
             present = np.array(names.split(",") if names else [], dtype=np.int64)
-            wanted = np.flatnonzero((present >= first) & (present < last))
+            ranged = (present >= first) & (present < last)
+            wanted = np.flatnonzero(ranged if cells is None else np.isin(present, cells))
             batches = [reader.get_batch(int(index)) for index in wanted]
             schema = reader.schema.remove_metadata()
             return pa.Table.from_batches(
@@ -92,6 +100,22 @@ def read(path: str, first: int, last: int) -> pa.Table:
             )
         except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise damaged(path, error) from error
+
+
+def read_keys(path: str, hashes: str, keys: npt.NDArray[np.uint64]) -> pa.Table:
+    """Return the rows of a few hashes.
+
+    Args:
+        path: The file.
+        hashes: The column by which it was written (`by_hash`).
+        keys: The hashes.
+
+    Raises:
+        IntegrityError: The file is damaged.
+    """
+    cells = np.unique(by_hash(keys, written_bits(path)))
+    table = _read(path, cells)
+    return table.filter(pa.array(np.isin(table[hashes].to_numpy(), keys)))
 
 
 def read_hashes(

@@ -56,7 +56,7 @@ def write_shingles(task: ShinglesTask) -> Shard:
     outputs: list[Output] = []
     waiting: list[pa.Table] = []
     size = 0
-    for start, batch in batches(task.part, ["id", "text"]):
+    for start, batch in batches(task.part, ["id", "text"], rows):
         first, last = np.searchsorted(rows, [start, start + len(batch)]).tolist()
         if first == last:
             continue

@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from corpus.config import DedupScheme
 from corpus.dedup import exchange
+from corpus.dedup.order import Scope, visiting_order
 from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint, read_manifest
 from corpus.parts import Part, batches, kept_rows, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import make
 
-VERSION = 2
+VERSION = 3
 Ints = npt.NDArray[np.int64]
 
 
@@ -43,39 +44,57 @@ class SignaturesTask:
 
 @dataclass(frozen=True)
 class Signed:
-    """The signatures of a build, and the numbers of its documents.
+    """The signatures of a build and of the indexes it is compared with, with document numbers.
 
     Attributes:
-        manifest: Of the signatures; its shards are the parts.
+        manifests: Of the build's signatures, then of each index's; their shards are the parts.
         bases: The number of each part's first document, and past them that of all, (parts + 1,).
+        sources: The number of each part's source, as `Scope.sources` has them.
     """
 
-    manifest: Manifest
+    manifests: tuple[Manifest, ...]
     bases: Ints
+    sources: tuple[int, ...]
 
     @property
-    def sources(self) -> list[str]:
-        """The sources, in the order of the parts."""
-        return self.manifest.sources()
+    def folders(self) -> tuple[str, ...]:
+        """Where the signatures lie."""
+        return tuple(manifest.folder for manifest in self.manifests)
+
+    @property
+    def own_parts(self) -> int:
+        """How many of the parts are the build's own; those of indexes follow."""
+        return len(self.manifests[0].shards)
+
+    @property
+    def own(self) -> int:
+        """How many of the documents are the build's own, which is the first number of another."""
+        return int(self.bases[self.own_parts])
 
     def paths(self, role: str) -> list[str]:
         """Return the file of a role of each part."""
-        return [self.manifest.path(shard.output(role)) for shard in self.manifest.shards]
+        return [m.path(shard.output(role)) for m in self.manifests for shard in m.shards]
 
     def rows(self, role: str) -> int:
         """Return the number of rows of a role in all parts."""
-        return sum(shard.output(role).rows for shard in self.manifest.shards)
+        return sum(shard.output(role).rows for m in self.manifests for shard in m.shards)
 
 
-def read_signed(folder: str) -> Signed:
-    """Return the signatures that lie in a folder."""
-    return signed(read_manifest(folder))
+def read_signed(folders: Sequence[str], scope: Scope) -> Signed:
+    """Return the signatures that lie in folders: a build's, then those of its indexes."""
+    return signed([read_manifest(folder) for folder in folders], scope)
 
 
-def signed(manifest: Manifest) -> Signed:
-    """Return the signatures of a manifest."""
-    counts = [shard.counts.into for shard in manifest.shards]
-    return Signed(manifest, np.cumsum([0, *counts], dtype=np.int64))
+def signed(manifests: Sequence[Manifest], scope: Scope) -> Signed:
+    """Return the signatures of manifests: a build's, then those of its indexes."""
+    counts = [shard.counts.into for m in manifests for shard in m.shards]
+    sources: list[int] = []
+    first = 0
+    for turn, manifest in enumerate(manifests):
+        names = list(scope.sources[: scope.own]) if not turn else manifest.sources()
+        sources += [first + names.index(shard.source) for shard in manifest.shards]
+        first += len(names)
+    return Signed(tuple(manifests), np.cumsum([0, *counts], dtype=np.int64), tuple(sources))
 
 
 def sign(
@@ -87,11 +106,9 @@ def sign(
     progress: Progress,
 ) -> Manifest:
     """Sign every document that is still in."""
-    from corpus.text import minhash, normalization
-
-    values = scheme.model_dump(mode="json", exclude={"threshold", "scope"})
-    words = normalization.WORDS_VERSIONS[scheme.words]
-    versions = (VERSION, words, minhash.SIGNATURE_VERSION, minhash.BAND_KEY_VERSION)
+    stored = signature_settings(scheme, seed)
+    values = {key: value for key, value in stored.items() if key not in ("versions", "seed")}
+    versions = stored["versions"]
     tasks = [
         SignaturesTask(
             name=part.name,
@@ -104,8 +121,17 @@ def sign(
         )
         for part in found
     ]
-    stored = {"versions": versions, "seed": seed, **values}
     return make(output, "signatures", signatures_shard, tasks, engine, progress, settings=stored)
+
+
+def signature_settings(scheme: DedupScheme, seed: int) -> dict[str, Any]:
+    """Return all that signatures depend on beside the text: those of equal ones can be compared."""
+    from corpus.text import minhash, normalization
+
+    words = normalization.WORDS_VERSIONS[scheme.words]
+    versions = [VERSION, words, minhash.SIGNATURE_VERSION, minhash.BAND_KEY_VERSION]
+    values = scheme.model_dump(mode="json", exclude={"threshold", "scope"})
+    return {"versions": versions, "seed": seed, **values}
 
 
 def signatures_shard(task: SignaturesTask) -> Shard:
@@ -136,28 +162,30 @@ def signatures_shard(task: SignaturesTask) -> Shard:
         ids.append(batch.column("id"))
     every = pa.table(
         {
-            "row": _joined(rows, np.int64),
-            "length": _joined(lengths, np.int64),
-            "shingles": _joined(shingles, np.int64),
-            "score": pa.array(_scores(part)[_joined(rows, np.int64)], pa.float64()),
+            "row": joined(rows, np.int64),
+            "length": joined(lengths, np.int64),
+            "shingles": joined(shingles, np.int64),
+            "score": pa.array(scores(part)[joined(rows, np.int64)], pa.float64()),
         }
     )
-    keys = _joined(exact, np.uint64).reshape(-1, 2)
-    matrix = _joined(bands, np.uint64).reshape(-1, scheme.bands)
+    keys = joined(exact, np.uint64).reshape(-1, 2)
+    matrix = joined(bands, np.uint64).reshape(-1, scheme.bands)
+    named = every.append_column("id", pa.chunked_array(ids, pa.string()))
     name = f"{task.source}/{task.name}"
     outputs = (
         write_table(task.folder, f"{name}.parquet", every, "documents"),
-        _write_texts(task.folder, name, every, keys, pa.chunked_array(ids, pa.string())),
-        _write_bands(task.folder, name, every, keys, matrix),
+        _write_texts(task.folder, name, named, keys),
+        _write_bands(task.folder, name, named, keys, matrix),
     )
     return Shard(task.name, task.source, task.key, outputs, Counts(len(every), len(every)))
 
 
-def _joined(arrays: Sequence[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+def joined(arrays: Sequence[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+    """Return arrays as one, which may be of none."""
     return np.concatenate([np.empty((0, *arrays[0].shape[1:]) if arrays else 0, dtype), *arrays])
 
 
-def _scores(part: Part) -> npt.NDArray[np.float64]:
+def scores(part: Part) -> npt.NDArray[np.float64]:
     """Return the quality score of each row, NaN where there is none."""
     if part.verdict is None:
         return np.full(part.rows, np.nan)
@@ -165,9 +193,7 @@ def _scores(part: Part) -> npt.NDArray[np.float64]:
     return cast(npt.NDArray[np.float64], score.to_numpy(zero_copy_only=False).astype(np.float64))
 
 
-def _write_texts(
-    folder: str, name: str, every: pa.Table, keys: npt.NDArray[np.uint64], ids: pa.ChunkedArray
-) -> Output:
+def _write_texts(folder: str, name: str, every: pa.Table, keys: npt.NDArray[np.uint64]) -> Output:
     """Write the exact keys of the texts; empty ones are nobody's copies."""
     filled = np.flatnonzero(every["length"].to_numpy() > 0)
     table = pa.table(
@@ -176,7 +202,7 @@ def _write_texts(
             "low": keys[filled, 1],
             "position": filled.astype(np.int32),
             "score": every["score"].take(pa.array(filled)),
-            "id": ids.take(pa.array(filled)),
+            "id": every["id"].take(pa.array(filled)),
         }
     )
     bits = exchange.bits(len(table), exchange.BATCH_ROWS)
@@ -191,16 +217,29 @@ def _write_bands(
     keys: npt.NDArray[np.uint64],
     matrix: npt.NDArray[np.uint64],
 ) -> Output:
-    """Write the band keys, once for all copies of a text in the part.
+    """Write the band keys, once for all copies of a text in the part: those of the best copy.
 
-    Documents without a single shingle have the same signature, and are compared exactly alone.
+    So where any copy of a part is kept, it is one with band keys. Documents without a single
+    shingle have the same signature, and are compared exactly alone.
     """
-    first = np.zeros(len(keys), dtype=np.bool_)
-    first[np.unique(keys, axis=0, return_index=True)[1] if len(keys) else []] = True
-    own = np.flatnonzero(first & (every["shingles"].to_numpy() > 0))
+    own = np.flatnonzero(_best_copies(every, keys) & (every["shingles"].to_numpy() > 0))
     flat = matrix[own].ravel()
     position = np.repeat(own.astype(np.int32), matrix.shape[1])
     table = pa.table({"key": flat, "position": position})
     bits = exchange.bits(len(flat), exchange.BATCH_ROWS)
     partition = exchange.by_hash(flat, bits)
     return exchange.write(folder, f"{name}.bands.{bits}.arrow", table, partition, "bands")
+
+
+def _best_copies(every: pa.Table, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Say of each document whether it is the best, in the order of visits, of those of its text."""
+    best = np.ones(len(keys), dtype=np.bool_)
+    if not len(keys):
+        return best
+    _, text, copies = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    text = text.ravel()
+    several = np.flatnonzero(copies[text] > 1)
+    equal = every.take(pa.array(several))
+    order = several[visiting_order(text[several], np.zeros_like(several), equal)]
+    best[order[1:][text[order[1:]] == text[order[:-1]]]] = False
+    return best

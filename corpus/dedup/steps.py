@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from corpus.config import DedupScheme
 from corpus.dedup import components, exchange
@@ -35,12 +36,14 @@ class Steps:
     Attributes:
         output: The exchange, a folder.
         key: Digest of all that the outcome depends on.
-        parts: The parts.
+        parts: The parts, those of the build and then those of the indexes.
         signed: Their signatures.
         scheme: What a near-duplicate is.
         scope: Which documents are compared.
         engine: What runs the tasks.
         progress: Who is told.
+        names: What verdicts call the indexes.
+        addresses: The documents with the address of a better one, if these are dropped.
     """
 
     output: str
@@ -51,16 +54,21 @@ class Steps:
     scope: Scope
     engine: Engine
     progress: Progress
+    names: tuple[str, ...] = ()
+    addresses: Manifest | None = None
 
-    def run(self) -> tuple[Manifest, dict[str, int]]:
+    def run(self) -> tuple[Manifest, dict[str, Any]]:
         """Return the manifest of the drops, and the figures of the whole."""
         copies = self._copies()
         connected = self._components(copies, self._edges())
         visits = list(self._visits(connected))
         drops = self._drops(copies, visits)
         [shard] = connected.shards
+        urls = self.addresses.measure("exact_duplicates") if self.addresses else 0
         return drops, {
-            "documents": int(self.signed.bases[-1]),
+            "documents": self.signed.own,
+            "url_duplicates": urls,
+            "index_documents": int(self.signed.bases[-1]) - self.signed.own,
             "exact_duplicates": copies.measure("exact_duplicates"),
             **shard.measures,
             "near_duplicates": sum(visit.measure("near_duplicates") for visit in visits),
@@ -76,7 +84,7 @@ class Steps:
                 source=EVERY,
                 key=f"{self.key}-copies-{partition}-{bits}",
                 weight=1,
-                signatures=self.signed.manifest.folder,
+                signatures=self.signed.folders,
                 partition=partition,
                 bits=bits,
                 scope=self.scope,
@@ -94,7 +102,7 @@ class Steps:
                 source=EVERY,
                 key=f"{self.key}-edges-{partition}-{bits}",
                 weight=1,
-                signatures=self.signed.manifest.folder,
+                signatures=self.signed.folders,
                 partition=partition,
                 bits=bits,
                 scope=self.scope,
@@ -109,7 +117,7 @@ class Steps:
             source=EVERY,
             key=f"{self.key}-components-{components.BUCKET_SHINGLES}",
             weight=1,
-            signatures=self.signed.manifest.folder,
+            signatures=self.signed.folders,
             copies=copies.folder,
             edges=edges.folder,
             parts=tuple(self.parts),
@@ -123,19 +131,18 @@ class Steps:
         documents = self.signed.paths("documents")
         tasks = [
             ShinglesTask(
-                name=part.name,
-                source=part.source,
-                key=f"{shard.key}-shingles-{part.source}-{part.name}",
+                name=f"{index:06d}",
+                source=EVERY,
+                key=f"{shard.key}-shingles-{index}",
                 weight=output.rows,
-                part=part,
+                part=self.parts[index],
                 documents=documents[index],
                 base=int(self.signed.bases[index]),
-                source_number=self.scope.sources.index(part.source),
+                source_number=self.signed.sources[index],
                 candidates=connected.path(output),
                 scheme=self.scheme,
             )
-            for index, (part, output) in enumerate(zip(self.parts, shard.outputs, strict=True))
-            if output.rows
+            for index, output in zip(shard.details["parts"], shard.outputs, strict=True)
         ]
         return make(self.output, "shingles", write_shingles, tasks, self.engine, self.progress)
 
@@ -193,9 +200,12 @@ class Steps:
             source=EVERY,
             key=f"{self.key}-drops",
             weight=1,
-            signatures=self.signed.manifest.folder,
+            signatures=self.signed.folders,
+            parts=tuple(self.parts),
             copies=copies.folder,
             visits=tuple(visit.folder for visit in visits),
             scope=self.scope,
+            names=self.names,
+            addresses=self.addresses.folder if self.addresses else None,
         )
         return make(self.output, "drops", list_drops, [task], self.engine, self.progress)

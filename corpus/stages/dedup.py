@@ -16,9 +16,11 @@ import pyarrow as pa
 from corpus import storage
 from corpus.config import Dedup, Recipe
 from corpus.dedup.drops import COLUMNS
+from corpus.dedup.index import Index, check_alike, index_urls
 from corpus.dedup.order import Scope
-from corpus.dedup.signatures import sign, signed
+from corpus.dedup.signatures import sign, signature_settings, signed
 from corpus.dedup.steps import Steps
+from corpus.dedup.urls import hash_urls, without_duplicates
 from corpus.document import DEDUP_SCHEMA
 from corpus.engine import Engine
 from corpus.errors import BoundError
@@ -28,7 +30,7 @@ from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, used
 
 STAGE = "dedup"
-VERSION = 2
+VERSION = 3
 EXCHANGE = ".exchange"  # with a dot, so that it cannot be the folder of a source
 FEW_DOCUMENTS = 20  # a source with fewer may lose any share
 
@@ -59,31 +61,60 @@ def run(
     output: str,
     engine: Engine,
     progress: Progress,
+    indexes: Sequence[Index] = (),
 ) -> Manifest:
-    """Decide which documents duplicate one that is kept.
+    """Decide which documents duplicate one that is kept, here or in an index.
 
     Raises:
         BoundError: A source loses more than `dedup.max_loss` of its documents.
+        RecipeError: An index has other signatures than the recipe asks for.
     """
     scheme = settings.scheme()
+    check_alike(indexes, signature_settings(scheme, recipe.seed))
     found = parts(extract, last)
-    signatures = sign(found, scheme, recipe.seed, output, engine, progress)
     curated = tuple(not source.filter for source in recipe.sources.values())
-    scope = Scope(scheme.scope, tuple(recipe.sources), curated)
+    theirs = [name for index in indexes for name in index.signatures.sources()]
+    scope = Scope(scheme.scope, (*recipe.sources, *theirs), curated)
     # A verdict depends on every document of the build: that is what dedup is.
     depends = [(part.source, part.name, part.sha256, part.verdict_sha256) for part in found]
-    key = fingerprint(STAGE, VERSION, scheme, recipe.seed, scope, depends)
+    known = [index.fingerprint for index in indexes]
+    urls = settings.urls
+    key = fingerprint(STAGE, VERSION, scheme, recipe.seed, scope, depends, known, urls)
     tasks = [
         DedupTask(part.name, part.source, f"{key}-{part.source}-{part.name}", part.rows + 1, part)
         for part in found
     ]
     stored = {"version": VERSION, "seed": recipe.seed, **scheme.model_dump(mode="json")}
+    stored["urls"] = urls
+    if known:
+        stored["index"] = known
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
+    # What is signed depends on the addresses, whose steps are gone when the stage is complete.
+    signatures = None if urls else sign(found, scheme, recipe.seed, output, engine, progress)
     if manifest is None:
         place = storage.join(folder.path, EXCHANGE)
-        known = signed(signatures)
-        steps = Steps(place, key, found, known, scheme, scope, engine, progress)
+        left, addresses, between = found, None, []
+        if signatures is None:
+            between.append(hash_urls(found, output, engine, progress))
+            hashed = [*between, *index_urls(indexes)]
+            left, addresses = without_duplicates(found, hashed, scope, place, key, engine, progress)
+            signatures = sign(left, scheme, recipe.seed, output, engine, progress)
+        between.append(signatures)
+        every = [*left, *(part for index in indexes for part in index.parts)]
+        manifests = [signatures, *(index.signatures for index in indexes)]
+        steps = Steps(
+            output=place,
+            key=key,
+            parts=every,
+            signed=signed(manifests, scope),
+            scheme=scheme,
+            scope=scope,
+            engine=engine,
+            progress=progress,
+            names=tuple(index.name for index in indexes),
+            addresses=addresses,
+        )
         drops, summary = steps.run()
         lists = [drops.path(output) for output in drops.shards[0].outputs]
         folder.tasks = [
@@ -91,7 +122,12 @@ def run(
         ]
         shards = folder.run(dedup_shard, engine, progress)
         _check_losses(recipe, settings, shards, folder.path)
-        manifest = folder.finish(shards, {**summary, **used(signatures)})
+        manifest = folder.finish(shards, {**summary, **used(*between)})
+    # Where the indexes lie is no part of the fingerprint: they may have been moved since.
+    places = {index.name: index.folder for index in indexes}
+    if places != manifest.summary.get("index", {}):
+        manifest = replace(manifest, summary={**manifest.summary, "index": places})
+        manifest.write()
     storage.remove(storage.join(folder.path, EXCHANGE))
     # The bound is not part of the fingerprint: it may be stricter now than when this was built.
     _check_losses(recipe, settings, manifest.shards, folder.path)

@@ -68,3 +68,16 @@ def test_damaged_file_is_an_error_of_integrity(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(IntegrityError, match="damaged"):
         exchange.read(str(path), 0, 1)
+
+
+def test_rows_of_a_few_hashes_are_found_and_no_others(tmp_path: Path) -> None:
+    hashes = np.random.default_rng(3).integers(0, 2**64, 5000, dtype=np.uint64)
+    table = pa.table({"key": hashes, "position": np.arange(5000)})
+    output = exchange.write(
+        str(tmp_path), "a.bands.4.arrow", table, exchange.by_hash(hashes, 4), "bands"
+    )
+    path = str(tmp_path / output.path)
+    wanted = np.array([hashes[7], hashes[4999], hashes[7] + np.uint64(1)])
+    found = exchange.read_keys(path, "key", wanted)
+    assert sorted(found["position"].to_pylist()) == [7, 4999]
+    assert len(exchange.read_keys(path, "key", wanted[:0])) == 0
