@@ -231,7 +231,13 @@ def plan(
 def export(
     to: Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")],
     form: Annotated[
-        str, typer.Option("--format", help="jsonl, parquet, nanogpt or megatron.", metavar="NAME")
+        str,
+        typer.Option(
+            "--format",
+            help="Documents: jsonl, parquet. The mixture: nanogpt, megatron, llmc, mds, litdata, "
+            "olmo, datatrove, parquet-tokens.",
+            metavar="NAME",
+        ),
     ],
     config: Config = "mix.yaml",
     output: Output = None,
@@ -244,6 +250,16 @@ def export(
             "--mask", help="Mask personal data in documents: email, ip, phone.", metavar="KINDS"
         ),
     ] = "",
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="Of the mixture: train or val; both without.", metavar="NAME"),
+    ] = None,
+    shard_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-tokens", help="The most tokens a file, of files of sequences.", metavar="N"
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that holds other things.")
     ] = False,
@@ -252,6 +268,8 @@ def export(
     """Write the documents that were kept, or the mixture, in another form.
 
     Example: corpus export --format jsonl --to out/ --config pipelines/tiny/mix.yaml
+
+    Example: corpus export --format llmc --to out/ --split train
 
     Example: corpus export --format parquet --to out/ --mask email,ip,phone
     """
@@ -263,6 +281,8 @@ def export(
         folder=to.rstrip("/") or "/",
         compression=compression,
         mask=[kind.strip() for kind in mask.split(",") if kind.strip()],
+        split=split,
+        shard_tokens=shard_tokens,
         force=force,
         say=_quiet if json_output else _say,
     )

@@ -80,18 +80,47 @@ class MixtureSequences:
         """What tells this order of sequences from any other."""
         return self.mixture.fingerprint
 
-    def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def read(self, positions: NDArray[np.int64], *, held_out: bool = False) -> NDArray[Any]:
         """Return token ids [len(positions), sequence_length + 1] in the type of the shards.
+
+        Args:
+            positions: In the mixture's order, which has no end; or, held out, in the row of the
+                sources' held-out sequences, one source after the other.
+            held_out: Which of the two.
 
         Raises:
             IntegrityError: A token is not in the vocabulary.
         """
-        sources, _, windows = self.mixture.locate(positions)
+        sources, starts = self.locate(positions, held_out=held_out)
         rows = np.empty((len(positions), self.sequence_length + 1), dtype=self._dtype)
         for index in np.unique(sources).tolist():
             of_source = sources == index
-            rows[of_source] = self._gather(self._training[index], windows[of_source])
+            rows[of_source] = self._gather(self.stream(index, held_out), starts[of_source])
         return rows
+
+    def locate(
+        self, positions: NDArray[np.int64], *, held_out: bool = False
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the source of each sequence, and the number of its first token in the source."""
+        if not held_out:
+            sources, _, windows = self.mixture.locate(positions)
+            return sources, windows * self.sequence_length
+        ends = np.cumsum(self.mixture.validation_windows(), dtype=np.int64)
+        if positions.size and not 0 <= int(positions.min()) <= int(positions.max()) < int(ends[-1]):
+            raise IndexError(f"held-out sequences {positions.min()} to {positions.max()}")
+        sources = np.searchsorted(ends, positions, side="right").astype(np.int32)
+        firsts = ends - np.array(self.mixture.validation_windows(), dtype=np.int64)
+        return sources, (positions - firsts[sources]) * self.sequence_length
+
+    def stream(self, source: int, held_out: bool = False) -> TokenStream:
+        """Return the tokens of a source, by its number, as one stream."""
+        return self._held_out[self.sources[source]] if held_out else self._training[source]
+
+    def place(self, source: int, token: int, *, held_out: bool = False) -> tuple[ShardEntry, int]:
+        """Return the shard that holds a token of a source, and the token's number in it."""
+        index, offset = self.stream(source, held_out).place(token)
+        entries = self.mixture.sources[source]
+        return (entries.validation if held_out else entries.shards)[index], offset
 
     def held_out(self, source: str, count: int) -> NDArray[Any]:
         """Return the first `count` held-out sequences of a source, or all where there are fewer.
@@ -100,10 +129,11 @@ class MixtureSequences:
             IntegrityError: A token is not in the vocabulary.
         """
         present = self.mixture.validation_windows()[self.sources.index(source)]
-        return self._gather(self._held_out[source], np.arange(min(count, present)))
+        starts = np.arange(min(count, present)) * self.sequence_length
+        return self._gather(self._held_out[source], starts)
 
-    def _gather(self, stream: TokenStream, windows: NDArray[np.int64]) -> NDArray[Any]:
-        rows = stream.gather(windows * self.sequence_length, self.sequence_length + 1)
+    def _gather(self, stream: TokenStream, starts: NDArray[np.int64]) -> NDArray[Any]:
+        rows = stream.gather(starts, self.sequence_length + 1)
         # An id out of range would end a training on a GPU with an assertion that names nothing.
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self.vocabulary_size:
             raise IntegrityError(
