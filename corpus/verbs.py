@@ -50,7 +50,8 @@ def _folder(config: str, output: str | None) -> str:
     return default_output(load_recipe(config))
 
 
-def _build(config: str, output: str | None) -> Build:
+def build_of(config: str, output: str | None) -> Build:
+    """Return the build that a recipe, or an output folder, names."""
     from corpus.build import read_build
 
     return read_build(_folder(config, output))
@@ -72,11 +73,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"no plain form of {type(value).__name__}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell a person how far the work is, beside what is printed."""
     typer.echo(line, err=True)
 
 
-def _quiet(line: str) -> None:
+def quiet(line: str) -> None:
     """Say nothing: who reads JSON does not read lines."""
 
 
@@ -86,7 +88,7 @@ def _target(what: str | None, config: str, output: str | None) -> tuple[Build, s
     from corpus.build import BUILD, STAGES, read_build
 
     if what is None or what in STAGES:
-        return _build(config, output), what
+        return build_of(config, output), what
     folder = what.rstrip("/")
     if storage.exists(storage.join(folder, BUILD)):
         return read_build(folder), None
@@ -177,7 +179,7 @@ def explain(
     """
     from corpus import explain as module
 
-    build = _build(config, output)
+    build = build_of(config, output)
     if token is None:
         explanation = module.explain(build, key)
     else:
@@ -199,8 +201,8 @@ def check(
     """
     from corpus import check as module
 
-    build = _build(config, output)
-    checkup = module.check(build, full=full, say=_quiet if json_output else _say)
+    build = build_of(config, output)
+    checkup = module.check(build, full=full, say=quiet if json_output else say)
     show(checkup, module.describe(checkup), json_output)
     if checkup.problems:
         raise typer.Exit(1)
@@ -276,7 +278,7 @@ def export(
     from corpus import export as module
 
     made = module.export(
-        _build(config, output),
+        build_of(config, output),
         form=form,
         folder=to.rstrip("/") or "/",
         compression=compression,
@@ -284,7 +286,7 @@ def export(
         split=split,
         shard_tokens=shard_tokens,
         force=force,
-        say=_quiet if json_output else _say,
+        say=quiet if json_output else say,
     )
     show(made, module.describe(made), json_output)
 
@@ -304,7 +306,7 @@ def clean(
     """
     from corpus import clean as module
 
-    build = _build(config, output)
+    build = build_of(config, output)
     found = module.folders(build)
     chosen = module.removable(found, unfinished=unfinished)
     if not json_output:
