@@ -152,7 +152,7 @@ def _changes(
     stage: str, recipe: Recipe, built: Build, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[str]:
     """Return the keys of the recipe that a stage depends on and that have changed."""
-    keys = [key for key in _KEYS[stage] if old.get(key) != new.get(key)]
+    keys = [key for key in _KEYS[stage] if _decisive(old.get(key)) != _decisive(new.get(key))]
     if stage == "tokenize":
         shares = [(value.get("mix") or {}).get("validation") for value in (old, new)]
         keys += ["mix.validation"] if shares[0] != shares[1] else []
@@ -168,6 +168,13 @@ def _changes(
     else:
         return keys
     return keys + [f"sources.{n}" for n in new["sources"] if kept[0][n] != kept[1][n]]
+
+
+def _decisive(section: Any) -> Any:
+    """Return a section without what makes no difference to what is built."""
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key != "encoder"}
 
 
 def _kind(source: Mapping[str, Any]) -> dict[str, Any]:

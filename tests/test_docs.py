@@ -262,7 +262,7 @@ def test_verbs_and_options_that_a_page_names_are_there(name: str) -> None:
 
 
 # Named on a stage's page as what is not there yet. A name leaves this set when its verb comes.
-ABSENT = frozenset({"similar", "tokenizer"})
+ABSENT = frozenset({"similar"})
 
 
 def test_verbs_that_are_absent_are_not_there_yet() -> None:
