@@ -134,15 +134,24 @@ class MixtureSequences:
 
     def _gather(self, stream: TokenStream, starts: NDArray[np.int64]) -> NDArray[Any]:
         rows = stream.gather(starts, self.sequence_length + 1)
-        # An id out of range would end a training on a GPU with an assertion that names nothing.
+        self.require_known(rows, stream.shards[0].prefix if stream.shards else self.path)
+        return rows
+
+    def require_known(self, rows: NDArray[Any], where: str) -> None:
+        """Check that ids are in the vocabulary.
+
+        An id out of range would end a training on a GPU with an assertion that names nothing.
+
+        Raises:
+            IntegrityError: One is not.
+        """
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self.vocabulary_size:
             raise IntegrityError(
                 f"a token is not in the vocabulary of {self.vocabulary_size:,}",
-                where=stream.shards[0].prefix,
+                where=where,
                 why=f"Ids from {rows.min()} to {rows.max()} were read from this source",
                 fix="Run corpus check",
             )
-        return rows
 
     def tokenizer(self) -> tokenizer.Tokenizer:
         """Return the tokenizer that the shards were written with.

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import InputError
@@ -96,6 +96,7 @@ def test_both_files_are_one_vocabulary_that_tiktoken_knows() -> None:
         assert encoder.decode(ids) == text
 
 
+@settings(deadline=None)  # the first one loads tiktoken
 @given(st.lists(st.text("aab '\n1é", max_size=40), min_size=1, max_size=20), st.text(max_size=60))
 def test_every_trained_vocabulary_is_accepted_and_gives_any_text_back(
     texts: list[str], other: str
