@@ -70,9 +70,8 @@ def train(words: Mapping[bytes, int], size: int) -> list[bytes]:
     alphabet = list(byte_alphabet().values())
     tokens = [bytes([byte]) for byte in alphabet]
     ids = {byte: number for number, byte in enumerate(alphabet)}
-    # In order of the words, so that nothing depends on the order in which they were counted.
-    spelled = [[ids[byte] for byte in word] for word in sorted(words)]
-    counts = [words[word] for word in sorted(words)]
+    spelled = [[ids[byte] for byte in word] for word in words]
+    counts = list(words.values())
     ranks = {token: number for number, token in enumerate(tokens)}
     frequency: defaultdict[tuple[int, int], int] = defaultdict(int)
     places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)

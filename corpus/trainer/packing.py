@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from corpus.errors import InputError
 from corpus.mixture_order import Order
 from corpus.shards import TokenStream
-from corpus.trainer.sequences import MixtureSequences
+from corpus.trainer.sequences import Located, MixtureSequences
 
 _VERSION = 1
 
@@ -90,6 +90,7 @@ class PackedSequences:
             weights=mixture.order.weights,
             windows=tuple(map(len, self._rows)),
         )
+        self._located = Located(self._order)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -103,7 +104,7 @@ class PackedSequences:
         Raises:
             IntegrityError: A token is not in the vocabulary.
         """
-        sources, _, windows = self._order.locate(positions)
+        sources, windows = self._located(positions)
         width = self.sequence_length + 1
         dtype = np.dtype(self._sequences.mixture.dtype)
         found = np.full((len(positions), width), self._end_of_text, dtype=dtype)
