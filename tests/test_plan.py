@@ -176,3 +176,9 @@ def test_plan_of_a_source_without_weight_says_that_it_is_not_mixed(tmp_path: Pat
     assert (one.share, two.share, two.drawn) == (1.0, None, None)
     assert one.inputs.remote == ("https://example.org/a.jsonl",)
     assert any("two" in warning and "not mixed" in warning for warning in made.warnings)
+
+
+def test_another_encoder_changes_nothing_that_is_built(finished_build: Path) -> None:
+    recipe = recipe_of(finished_build, "tokenize.encoder=tiktoken")
+    made = plan.plan(recipe, str(finished_build))
+    assert set(states(made).values()) == {"built"}
