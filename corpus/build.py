@@ -259,7 +259,9 @@ def describe(manifest: Manifest) -> str:
         kinds = manifest.settings.get("mask", ())
         numbers = (f"{manifest.measure(f'masked_{kind}'):,} {kind}" for kind in kinds)
         masked = f", masked {', '.join(numbers)}" if kinds else ""
-        return f"{manifest.stage}: {counts.kept:,} documents, {tokens}{masked}"
+        differ = manifest.measure("encoder_mismatches")
+        done = f"; gigatoken differed in {differ:,} parts, which tiktoken encoded" if differ else ""
+        return f"{manifest.stage}: {counts.kept:,} documents, {tokens}{masked}{done}"
     if manifest.stage == "mix":
         sequences = f"{manifest.measure('sequences'):,} sequences"
         return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpus import classifier_verbs, dedup_verbs, verbs
+from corpus import classifier_verbs, dedup_verbs, tokenizer_verbs, verbs
 from corpus.errors import CorpusError, StageError
 from corpus.verbs import Config, EngineName, Json, Output, Sets, Workers
 
@@ -225,6 +225,7 @@ for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.expor
 app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)
+app.add_typer(tokenizer_verbs.app)
 
 
 def main() -> None:

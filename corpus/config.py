@@ -510,6 +510,10 @@ class Tokenize(Settings):
         tuple[Literal["email", "ip", "phone"], ...], _ONE_OR_MORE, AfterValidator(_in_order)
     ] = ()
     """Personal data that a mark stands for in the tokens: `email`, `ip`, `phone`; nothing else."""
+    encoder: Literal["auto", "tiktoken", "gigatoken"] = "auto"
+    """`tiktoken`, the reference; `gigatoken`, of the extra `fast`, whose ids are compared with the
+    reference's on a sample of every shard; `auto`: the fast one where it is installed. The tokens
+    are the same."""
 
     @model_validator(mode="before")
     @classmethod

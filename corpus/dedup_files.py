@@ -25,7 +25,7 @@ from corpus.build import Build, build
 from corpus.config import Recipe
 from corpus.engine import Engine
 from corpus.errors import OutputError, RecipeError
-from corpus.export import compressed
+from corpus.export.documents import compressed
 from corpus.parts import Part, kept_rows, parts, read_columns
 from corpus.progress import Progress
 from corpus.settings import validate

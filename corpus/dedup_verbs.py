@@ -18,8 +18,8 @@ from corpus.verbs import (
     Output,
     Workers,
     build_folder,
+    quiet,
     say,
-    say_nothing,
     show,
 )
 
@@ -99,7 +99,7 @@ def dedup_files(
             },
             engine=running,
             progress=make_progress(json_output),
-            say=say_nothing if json_output else say,
+            say=quiet if json_output else say,
         )
     finally:
         running.close()

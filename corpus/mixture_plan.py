@@ -7,7 +7,7 @@ length of the run ask for, and a mix that would repeat one too often is refused 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corpus import storage
@@ -20,6 +20,7 @@ from corpus.mixture import (
     Vocabulary,
     windows,
 )
+from corpus.mixture_order import Order
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,7 @@ def compose(
             )
     total = math.fsum(part.weight for part in ingredients)
     horizon = tokens // sequence_length
-    if horizon:
-        block = math.ceil(horizon / math.ceil(horizon / block))
-        least = min((part.weight for part in ingredients), default=1.0) / (total or 1.0)
-        block = min(max(block, math.ceil(1 / least) + 1), LARGEST_BLOCK)
+    block = _even_block([part.weight for part in ingredients], horizon, block)
     sources = []
     for part in ingredients:
         own = sum(shard.tokens for shard in part.shards)
@@ -114,6 +112,37 @@ def compose(
                 fix="Lower its weight or tokens, give it more input, or raise mix.max_epochs",
             )
     return mixture
+
+
+def _even_block(weights: Sequence[float], horizon: int, block: int) -> int:
+    """Return about `block`, so that blocks divide the run and hold a sequence of each source."""
+    if not horizon:
+        return block
+    block = math.ceil(horizon / math.ceil(horizon / block))
+    least = min(weights, default=1.0) / (math.fsum(weights) or 1.0)
+    return min(max(block, math.ceil(1 / least) + 1), LARGEST_BLOCK)
+
+
+def sequences_drawn(
+    weights: Mapping[str, float], *, seed: int, horizon: int, block: int
+) -> list[int]:
+    """Return how many sequences a run takes of each source, as `table` counts them.
+
+    Args:
+        weights: The recipe's weight of each source, positive.
+        seed: The recipe's.
+        horizon: Sequences of the run.
+        block: The recipe's `mix.block`.
+    """
+    total = math.fsum(weights.values())
+    order = Order(
+        seed,
+        _even_block(list(weights.values()), horizon, block),
+        names=tuple(weights),
+        weights=tuple(weight / total for weight in weights.values()),
+        windows=(1,) * len(weights),  # has no say in the shares
+    )
+    return order.drawn(horizon)
 
 
 def table(mixture: Mixture) -> tuple[MixtureRow, ...]:

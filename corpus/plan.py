@@ -18,6 +18,7 @@ from corpus.build import BUILD, Build, read_build, sections
 from corpus.build import describe as describe_stage
 from corpus.config import CommonCrawl, Recipe, Source
 from corpus.mixture import windows
+from corpus.mixture_plan import sequences_drawn
 from corpus.tables import Block, Table, size
 
 # The keys of the recipe that each stage depends on, besides all that the stages before it do. Keys
@@ -152,7 +153,7 @@ def _changes(
     stage: str, recipe: Recipe, built: Build, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[str]:
     """Return the keys of the recipe that a stage depends on and that have changed."""
-    keys = [key for key in _KEYS[stage] if old.get(key) != new.get(key)]
+    keys = [key for key in _KEYS[stage] if _decisive(old.get(key)) != _decisive(new.get(key))]
     if stage == "extract" and recipe.extract.prefilter is not None:
         keys += _changes_of_look(recipe, old, new)
     if stage == "tokenize":
@@ -187,12 +188,25 @@ def _changes_of_look(recipe: Recipe, old: Mapping[str, Any], new: Mapping[str, A
     return keys
 
 
+def _decisive(section: Any) -> Any:
+    """Return a section without what makes no difference to what is built."""
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key != "encoder"}
+
+
 def _kind(source: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in source.items() if key not in _SOURCE_KEYS.values()}
 
 
 def _sources(recipe: Recipe, measured: Build | None) -> Iterator[SourcePlan]:
-    total = math.fsum(s.weight for s in recipe.sources.values() if s.weight is not None)
+    weights = {name: s.weight for name, s in recipe.sources.items() if s.weight is not None}
+    total = math.fsum(weights.values())
+    taken: dict[str, int] = {}
+    if recipe.mix is not None and recipe.tokens is not None and weights:
+        horizon = recipe.tokens // recipe.mix.sequence_length
+        counts = sequences_drawn(weights, seed=recipe.seed, horizon=horizon, block=recipe.mix.block)
+        taken = dict(zip(weights, counts, strict=True))
     for name, source in recipe.sources.items():
         share = source.weight / total if source.weight is not None and total else None
         drawn = tokens = epochs = None
@@ -200,8 +214,8 @@ def _sources(recipe: Recipe, measured: Build | None) -> Iterator[SourcePlan]:
             tokens = measured.stage("tokenize").measure("tokens", name)
         if recipe.mix is not None and recipe.tokens is not None and share is not None:
             length = recipe.mix.sequence_length
-            sequences = recipe.tokens // length * share
-            drawn = round(sequences) * length
+            sequences = taken[name]
+            drawn = sequences * length
             there = windows(tokens, length) if tokens is not None else 0
             epochs = sequences / there if there else None
         inputs = _inputs(source)

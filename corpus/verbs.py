@@ -50,7 +50,8 @@ def build_folder(config: str, output: str | None) -> str:
     return default_output(load_recipe(config))
 
 
-def _build(config: str, output: str | None) -> Build:
+def build_of(config: str, output: str | None) -> Build:
+    """Return the build that a recipe, or an output folder, names."""
     from corpus.build import read_build
 
     return read_build(build_folder(config, output))
@@ -73,11 +74,11 @@ def _plain(value: Any) -> Any:
 
 
 def say(line: str) -> None:
-    """Say a line beside what is printed."""
+    """Tell a person how far the work is, beside what is printed."""
     typer.echo(line, err=True)
 
 
-def say_nothing(line: str) -> None:
+def quiet(line: str) -> None:
     """Say nothing: who reads JSON does not read lines."""
 
 
@@ -87,7 +88,7 @@ def _target(what: str | None, config: str, output: str | None) -> tuple[Build, s
     from corpus.build import BUILD, STAGES, read_build
 
     if what is None or what in STAGES:
-        return _build(config, output), what
+        return build_of(config, output), what
     folder = what.rstrip("/")
     if storage.exists(storage.join(folder, BUILD)):
         return read_build(folder), None
@@ -178,7 +179,7 @@ def explain(
     """
     from corpus import explain as module
 
-    build = _build(config, output)
+    build = build_of(config, output)
     if token is None:
         explanation = module.explain(build, key)
     else:
@@ -200,8 +201,8 @@ def check(
     """
     from corpus import check as module
 
-    build = _build(config, output)
-    checkup = module.check(build, full=full, say=say_nothing if json_output else say)
+    build = build_of(config, output)
+    checkup = module.check(build, full=full, say=quiet if json_output else say)
     show(checkup, module.describe(checkup), json_output)
     if checkup.problems:
         raise typer.Exit(1)
@@ -232,7 +233,13 @@ def plan(
 def export(
     to: Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")],
     form: Annotated[
-        str, typer.Option("--format", help="jsonl, parquet, nanogpt or megatron.", metavar="NAME")
+        str,
+        typer.Option(
+            "--format",
+            help="Documents: jsonl, parquet. The mixture: nanogpt, megatron, llmc, mds, litdata, "
+            "olmo, datatrove, parquet-tokens.",
+            metavar="NAME",
+        ),
     ],
     config: Config = "mix.yaml",
     output: Output = None,
@@ -245,6 +252,16 @@ def export(
             "--mask", help="Mask personal data in documents: email, ip, phone.", metavar="KINDS"
         ),
     ] = "",
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="Of the mixture: train or val; both without.", metavar="NAME"),
+    ] = None,
+    shard_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-tokens", help="The most tokens a file, of files of sequences.", metavar="N"
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that holds other things.")
     ] = False,
@@ -254,18 +271,22 @@ def export(
 
     Example: corpus export --format jsonl --to out/ --config pipelines/tiny/mix.yaml
 
+    Example: corpus export --format llmc --to out/ --split train
+
     Example: corpus export --format parquet --to out/ --mask email,ip,phone
     """
     from corpus import export as module
 
     made = module.export(
-        _build(config, output),
+        build_of(config, output),
         form=form,
         folder=to.rstrip("/") or "/",
         compression=compression,
         mask=[kind.strip() for kind in mask.split(",") if kind.strip()],
+        split=split,
+        shard_tokens=shard_tokens,
         force=force,
-        say=say_nothing if json_output else say,
+        say=quiet if json_output else say,
     )
     show(made, module.describe(made), json_output)
 
@@ -285,7 +306,7 @@ def clean(
     """
     from corpus import clean as module
 
-    build = _build(config, output)
+    build = build_of(config, output)
     found = module.folders(build)
     chosen = module.removable(found, unfinished=unfinished)
     if not json_output:

@@ -246,7 +246,7 @@ def test_verbs_and_options_that_a_page_names_are_there(name: str) -> None:
     unknown = []
     for code in (*CODE.findall(prose(name)), *lines):
         found = re.match(r"(?:\.venv/bin/)?corpus ([a-z]+(?:-[a-z]+)*)\b(.*)", code)
-        if not found or found[1] in ABSENT:
+        if not found:
             continue
         verb, rest = verbs.get(found[1]), found[2]
         inner = re.match(r" ([a-z]+)\b(.*)", rest)
@@ -259,15 +259,6 @@ def test_verbs_and_options_that_a_page_names_are_there(name: str) -> None:
         given = re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)
         unknown += [f"{code}: {option}" for option in given if option not in options | {"--help"}]
     assert unknown == []
-
-
-# Named on a stage's page as what is not there yet. A name leaves this set when its verb comes.
-ABSENT = frozenset({"tokenizer"})
-
-
-def test_verbs_that_are_absent_are_not_there_yet() -> None:
-    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert set(verbs) & ABSENT == set()
 
 
 def test_bytes_of_the_shard_on_the_page_are_those_that_are_written(tmp_path: Path) -> None:

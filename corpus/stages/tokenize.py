@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import pyarrow as pa
 from corpus import document_table, shards, storage
 from corpus.config import Recipe, Tokenize
 from corpus.engine import Engine
+from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, parts, read_columns
 from corpus.progress import Progress
@@ -27,6 +29,16 @@ from corpus.stage_folder import describe_output, make
 STAGE = "tokenize"
 VERSION = 1
 SPLITS = ("training", "validation")
+
+
+class Encoder(Protocol):
+    """What encodes texts: the reference, or the fast encoder that is compared with it."""
+
+    vocabulary_size: int
+    end_of_text: int
+
+    def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
+        """Return the token ids of each text, without end of text."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class TokenizeTask:
         vocabulary: Name or path of the vocabulary.
         validation: Share of the documents that is held out.
         mask: Kinds of personal data that are masked.
+        fast: Whether to encode with the fast encoder. The tokens are the same.
     """
 
     name: str
@@ -50,6 +63,7 @@ class TokenizeTask:
     validation: float
     seed: int
     mask: tuple[str, ...] = ()
+    fast: bool = False
     folder: str = ""
 
 
@@ -77,6 +91,8 @@ def run(
     if settings.mask:  # without it, keys are what they were before there were masks
         common = (*common, pii.VERSION, settings.mask)
         stored |= {"mask": list(settings.mask), "mask_version": pii.VERSION}
+    fast, encoder = _choose(settings.encoder)
+    progress.watch(lambda: f"encoder: {encoder}")
     tasks = [
         TokenizeTask(
             name=part.name,
@@ -89,14 +105,53 @@ def run(
             validation=validation,
             seed=recipe.seed,
             mask=settings.mask,
+            fast=fast,
         )
         for part in parts(extract, last)
     ]
     return make(output, STAGE, tokenize_shard, tasks, engine, progress, settings=stored)
 
 
+def _choose(wanted: str) -> tuple[bool, str]:
+    """Return whether to use the fast encoder, and what a person is told.
+
+    Raises:
+        InputError: It is wanted by name and not installed.
+    """
+    from corpus.text import fast_tokenizer
+
+    if wanted == "tiktoken":
+        return False, wanted
+    if fast_tokenizer.installed():
+        return True, "gigatoken, compared with tiktoken on a sample of every shard"
+    if wanted == "gigatoken":
+        raise InputError(
+            "gigatoken is not installed",
+            where="tokenize.encoder",
+            fix="Install it: pip install 'corpusmill[fast]', or set tokenize.encoder to auto",
+        )
+    return False, "tiktoken; gigatoken, which is faster, is not installed"
+
+
 def tokenize_shard(task: TokenizeTask) -> Shard:
-    """Tokenize the documents of one part that are still in."""
+    """Tokenize the documents of one part that are still in.
+
+    Where the fast encoder differs from the reference, all of the part is done by the reference, and
+    the measure `encoder_mismatches` says so.
+    """
+    from corpus.text import fast_tokenizer, tokenizer
+
+    reference = tokenizer.load(task.vocabulary)
+    if not task.fast:
+        return _shard(task, reference)
+    try:
+        return _shard(task, fast_tokenizer.Watched(reference, seed=task.seed))
+    except fast_tokenizer.EncodersDiffer:
+        made = _shard(task, reference)
+        return replace(made, measures={**made.measures, "encoder_mismatches": 1})
+
+
+def _shard(task: TokenizeTask, encoder: Encoder) -> Shard:
     from corpus.text import quality
 
     kept = kept_rows(task.part)
@@ -106,7 +161,7 @@ def tokenize_shard(task: TokenizeTask) -> Shard:
     outputs: list[Output] = []
     measures = {"tokens": 0, "text_bytes": 0, **{f"masked_{kind}": 0 for kind in task.mask}}
     for split, rows in zip(SPLITS, (kept & ~held_out, kept & held_out), strict=True):
-        made, tokens, size, masked = _write_split(task, split, rows, ids)
+        made, tokens, size, masked = _write_split(task, split, rows, ids, encoder)
         outputs += made
         for kind, number in masked.items():
             measures[f"masked_{kind}"] += number
@@ -118,15 +173,12 @@ def tokenize_shard(task: TokenizeTask) -> Shard:
 
 
 def _write_split(
-    task: TokenizeTask, split: str, rows: npt.NDArray[np.bool_], ids: pa.Array
+    task: TokenizeTask, split: str, rows: npt.NDArray[np.bool_], ids: pa.Array, encoder: Encoder
 ) -> tuple[list[Output], int, int, Counter[str]]:
     """Write one split's shard; return its files, tokens, bytes of text, and what was masked."""
     masked: Counter[str] = Counter()
     if not rows.any():
         return [], 0, 0, masked  # no shard without documents: readers cannot map empty files
-    from corpus.text import tokenizer
-
-    encoder = tokenizer.load(task.vocabulary)
     suffix = "" if split == "training" else ".validation"
     prefix = f"{task.source}/{task.name}{suffix}"
     size = 0

@@ -55,7 +55,8 @@ class Tokenizer:
         self.name = vocabulary.name
         self.vocabulary_size = vocabulary.size
         self.end_of_text = vocabulary.end_of_text
-        self.digest = _digest(vocabulary.ranks)
+        self._ranks = vocabulary.ranks
+        self.digest = hashlib.sha256(self.ranks_file()).hexdigest()
         self._known = np.zeros(vocabulary.size, dtype=bool)
         self._known[[*vocabulary.ranks.values(), vocabulary.end_of_text]] = True
         self._encoding = tiktoken.Encoding(
@@ -64,6 +65,11 @@ class Tokenizer:
             mergeable_ranks=vocabulary.ranks,
             special_tokens={END_OF_TEXT: vocabulary.end_of_text},
         )
+
+    def ranks_file(self) -> bytes:
+        """Return the vocabulary as a tiktoken ranks file, in ascending order."""
+        ranks = sorted(self._ranks.items(), key=lambda item: item[1])
+        return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ranks)
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text.
@@ -146,10 +152,3 @@ def load(vocabulary: str) -> Tokenizer:
         data = file.read(MAX_FILE_BYTES + 1)
     parse = from_json if vocabulary.endswith(".json") else from_ranks
     return Tokenizer(parse(data, name=storage.name(vocabulary), where=vocabulary))
-
-
-def _digest(ranks: dict[bytes, int]) -> str:
-    hasher = hashlib.sha256()
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        hasher.update(b"%s %d\n" % (base64.b64encode(token), rank))
-    return hasher.hexdigest()

@@ -113,7 +113,7 @@ def from_json(data: bytes, *, name: str, where: str) -> Vocabulary:
         merges = [_pair(merge) for merge in model["merges"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _not_a_vocabulary(where, f"It is not a BPE tokenizer.json ({error!r})") from error
-    byte_of = _byte_alphabet()
+    byte_of = byte_alphabet()
     try:
         ranks = {
             bytes(byte_of[character] for character in token): rank
@@ -170,7 +170,7 @@ def _require_gpt2_split(content: dict[str, Any], *, where: str) -> None:
         raise _not_a_vocabulary(where, "Its pre-tokenizer does not split the text at all")
 
 
-def _byte_alphabet() -> dict[str, int]:
+def byte_alphabet() -> dict[str, int]:
     """Return the byte of each character of GPT-2's printable alphabet (`bytes_to_unicode`)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     alphabet = {chr(byte): byte for byte in printable}
@@ -200,11 +200,11 @@ def _require_merges(
         last = rank
         listed.setdefault(left + right, set()).add((left, right))
     for token, rank in ranks.items():
-        if len(token) > 1 and _parts(token, ranks, below=rank) not in listed.get(token, ()):
+        if len(token) > 1 and parts_by_rank(token, ranks, below=rank) not in listed.get(token, ()):
             raise _not_a_vocabulary(where, f"Its merges do not lead to the token {token!r}")
 
 
-def _parts(token: bytes, ranks: dict[bytes, int], *, below: int) -> tuple[bytes, ...]:
+def parts_by_rank(token: bytes, ranks: dict[bytes, int], *, below: int) -> tuple[bytes, ...]:
     """Merge a token's bytes by the ranks below a bound, lowest and leftmost first."""
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:

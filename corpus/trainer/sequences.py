@@ -6,6 +6,7 @@ here, and any other trainer can.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,43 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
 from corpus.mixture import Mixture, ShardEntry
+from corpus.mixture_order import Order
 from corpus.shards import TokenShard, TokenStream
 from corpus.text import tokenizer
+
+_GROUP = 4096  # positions that are located at once: 0.14 µs each, and 6 µs in batches of 32
+
+
+class Located:
+    """An order whose positions are looked up in groups, for readers that go through it.
+
+    Args:
+        order: The order.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._group = functools.lru_cache(maxsize=4)(self._locate_group)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Located, (self._order,)
+
+    def _locate_group(self, number: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        first = number * _GROUP
+        sources, _, windows = self._order.locate(np.arange(first, first + _GROUP, dtype=np.int64))
+        return sources, windows
+
+    def __call__(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return source and window of each position, as `Order.locate` does."""
+        if positions.size and int(positions.min()) >= 0:
+            first, last = int(positions.min()) // _GROUP, int(positions.max()) // _GROUP
+            if last - first <= 1:
+                parts = [self._group(number) for number in range(first, last + 1)]
+                at = positions - first * _GROUP
+                sources, windows = (np.concatenate(part)[at] for part in zip(*parts, strict=True))
+                return sources, windows
+        sources, _, windows = self._order.locate(positions)  # far apart, or wrong
+        return sources, windows
 
 
 class MixtureSequences:
@@ -44,6 +80,7 @@ class MixtureSequences:
         self.vocabulary_size = mixture.vocabulary.size
         self.sources = [source.name for source in mixture.sources]
         self._dtype = np.dtype(mixture.dtype)
+        self._located = Located(mixture.order)
         self._training = [self._stream(source.shards) for source in mixture.sources]
         self._held_out = {
             source.name: self._stream(source.validation) for source in mixture.sources
@@ -80,18 +117,47 @@ class MixtureSequences:
         """What tells this order of sequences from any other."""
         return self.mixture.fingerprint
 
-    def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def read(self, positions: NDArray[np.int64], *, held_out: bool = False) -> NDArray[Any]:
         """Return token ids [len(positions), sequence_length + 1] in the type of the shards.
+
+        Args:
+            positions: In the mixture's order, which has no end; or, held out, in the row of the
+                sources' held-out sequences, one source after the other.
+            held_out: Which of the two.
 
         Raises:
             IntegrityError: A token is not in the vocabulary.
         """
-        sources, _, windows = self.mixture.locate(positions)
+        sources, starts = self.locate(positions, held_out=held_out)
         rows = np.empty((len(positions), self.sequence_length + 1), dtype=self._dtype)
         for index in np.unique(sources).tolist():
             of_source = sources == index
-            rows[of_source] = self._gather(self._training[index], windows[of_source])
+            rows[of_source] = self._gather(self.stream(index, held_out), starts[of_source])
         return rows
+
+    def locate(
+        self, positions: NDArray[np.int64], *, held_out: bool = False
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the source of each sequence, and the number of its first token in the source."""
+        if not held_out:
+            sources, windows = self._located(positions)
+            return sources, windows * self.sequence_length
+        ends = np.cumsum(self.mixture.validation_windows(), dtype=np.int64)
+        if positions.size and not 0 <= int(positions.min()) <= int(positions.max()) < int(ends[-1]):
+            raise IndexError(f"held-out sequences {positions.min()} to {positions.max()}")
+        sources = np.searchsorted(ends, positions, side="right").astype(np.int32)
+        firsts = ends - np.array(self.mixture.validation_windows(), dtype=np.int64)
+        return sources, (positions - firsts[sources]) * self.sequence_length
+
+    def stream(self, source: int, held_out: bool = False) -> TokenStream:
+        """Return the tokens of a source, by its number, as one stream."""
+        return self._held_out[self.sources[source]] if held_out else self._training[source]
+
+    def place(self, source: int, token: int, *, held_out: bool = False) -> tuple[ShardEntry, int]:
+        """Return the shard that holds a token of a source, and the token's number in it."""
+        index, offset = self.stream(source, held_out).place(token)
+        entries = self.mixture.sources[source]
+        return (entries.validation if held_out else entries.shards)[index], offset
 
     def held_out(self, source: str, count: int) -> NDArray[Any]:
         """Return the first `count` held-out sequences of a source, or all where there are fewer.
@@ -100,19 +166,29 @@ class MixtureSequences:
             IntegrityError: A token is not in the vocabulary.
         """
         present = self.mixture.validation_windows()[self.sources.index(source)]
-        return self._gather(self._held_out[source], np.arange(min(count, present)))
+        starts = np.arange(min(count, present)) * self.sequence_length
+        return self._gather(self._held_out[source], starts)
 
-    def _gather(self, stream: TokenStream, windows: NDArray[np.int64]) -> NDArray[Any]:
-        rows = stream.gather(windows * self.sequence_length, self.sequence_length + 1)
-        # An id out of range would end a training on a GPU with an assertion that names nothing.
+    def _gather(self, stream: TokenStream, starts: NDArray[np.int64]) -> NDArray[Any]:
+        rows = stream.gather(starts, self.sequence_length + 1)
+        self.require_known(rows, stream.shards[0].prefix if stream.shards else self.path)
+        return rows
+
+    def require_known(self, rows: NDArray[Any], where: str) -> None:
+        """Check that ids are in the vocabulary.
+
+        An id out of range would end a training on a GPU with an assertion that names nothing.
+
+        Raises:
+            IntegrityError: One is not.
+        """
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self.vocabulary_size:
             raise IntegrityError(
                 f"a token is not in the vocabulary of {self.vocabulary_size:,}",
-                where=stream.shards[0].prefix,
+                where=where,
                 why=f"Ids from {rows.min()} to {rows.max()} were read from this source",
                 fix="Run corpus check",
             )
-        return rows
 
     def tokenizer(self) -> tokenizer.Tokenizer:
         """Return the tokenizer that the shards were written with.

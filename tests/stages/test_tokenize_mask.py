@@ -212,7 +212,7 @@ def test_export_without_masks_is_what_it_was(made: Build, tmp_path: Path) -> Non
     assert out.masked == {}
     assert MAIL in Path(out.files[0]).read_text()
     record = json.loads((tmp_path / "out" / "export.json").read_text())
-    assert set(record) == {"format", "compression", "stages", "files"}
+    assert set(record) == {"format", "compression", "stages", "files", "digests"}
 
 
 def test_export_refuses_kinds_that_are_none_and_masks_of_a_mixture(

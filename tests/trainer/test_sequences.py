@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from corpus.errors import InputError, IntegrityError
 from corpus.mixture import Mixture
+from corpus.trainer import sequences
 from corpus.trainer.batches import Batches
 from corpus.trainer.sequences import MixtureSequences
 
@@ -107,3 +109,38 @@ def test_a_remote_mix_is_refused() -> None:
 
     with pytest.raises(InputError, match="have to be on this machine"):
         MixtureSequences(order, path="s3://bucket/mix/mixture.json")
+
+
+def test_positions_that_are_looked_up_in_groups_are_those_of_the_order(
+    mix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequences, "_GROUP", 16)
+    data = MixtureSequences.open(mix)
+    for positions in (np.arange(5), np.arange(13, 20), np.array([31, 16, 0]), np.array([3, 400])):
+        found = data.locate(positions)
+        expected, _, windows = data.mixture.locate(positions)
+        assert found[0].tolist() == expected.tolist()
+        assert found[1].tolist() == (windows * 16).tolist()
+    assert data.read(np.array([], dtype=np.int64)).shape == (0, 17)
+    with pytest.raises(ValueError, match="is before the first"):
+        data.locate(np.array([-1]))
+
+
+def test_sequences_across_two_shards_are_read_with_those_inside_of_one(mix: str) -> None:
+    data = MixtureSequences.open(mix)
+    source = data.stream(0)
+    starts = np.arange(len(source) - 17)
+    tokens = source.read(0, len(source)).tolist()
+    rows = source.gather(starts, 17)
+    assert rows.tolist() == [tokens[start : start + 17] for start in starts.tolist()]
+    for start in (-1, len(source) - 16):
+        with pytest.raises(IndexError):
+            source.gather(np.array([0, start]), 17)
+
+
+def test_sequences_travel_to_another_process_without_their_tokens(mix: str) -> None:
+    data = MixtureSequences.open(mix)
+    rows = data.read(np.arange(8))
+    sent = pickle.dumps(data)
+    assert len(sent) < 20_000
+    assert np.array_equal(pickle.loads(sent).read(np.arange(8)), rows)

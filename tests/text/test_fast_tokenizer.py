@@ -1,0 +1,143 @@
+"""The fast encoder: its ids are the reference's, it is recycled, and it is watched."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from corpus.text import fast_tokenizer, tokenizer
+from corpus.text.fast_tokenizer import EncodersDiffer, FastTokenizer, Watched
+
+TEXTS = [
+    "Hello world",
+    "",
+    "<|endoftext|> a",
+    "日本語 😀\x00\x1f\x85",
+    "é'S it's ４",
+    " " * 900 + "x",
+]
+
+
+class Encoder:
+    """An encoder with the interface of gigatoken's, which may be told to err."""
+
+    made = 0
+    wrong: Callable[[str], bool] = staticmethod(lambda text: False)
+
+    @classmethod
+    def from_tiktoken(cls, path: Path, *, pretokenizer: str, special_tokens: Any) -> Encoder:
+        assert (pretokenizer, special_tokens) == ("gpt2", {})
+        cls.made += 1
+        encoder = cls()
+        encoder.own = tokenizer.load(str(path))
+        return encoder
+
+    def encode_batch(self, texts: list[str], *, parallel: bool) -> Any:
+        assert not parallel
+        rows = [self.own.encode([text])[0] + bool(Encoder.wrong(text)) for text in texts]
+        [text.encode() for text in texts]  # lone surrogates are refused
+        offsets = np.cumsum([0, *map(len, rows)])
+        node = types.SimpleNamespace
+        flat = np.concatenate([np.zeros(0, np.uint32), *rows]).astype(np.uint32)
+        return node(layout=node(offsets=node(data=offsets), content=node(data=flat)))
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> type[Encoder]:
+    """An encoder of that interface in the place of gigatoken."""
+    module = types.ModuleType("gigatoken")
+    module.Tokenizer = Encoder  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "gigatoken", module)
+    monkeypatch.setattr(Encoder, "made", 0)
+    monkeypatch.setattr(Encoder, "wrong", staticmethod(lambda text: False))
+    return Encoder
+
+
+def lists(rows: Any) -> list[list[int]]:
+    return [row.tolist() for row in rows]
+
+
+def test_ids_are_those_of_the_reference(pretended: type[Encoder]) -> None:
+    reference = tokenizer.load("gpt2")
+    rows = FastTokenizer(reference).encode(TEXTS)
+    assert lists(rows) == lists(reference.encode(TEXTS))
+    assert {row.dtype for row in rows} == {np.dtype(np.uint32)}
+
+
+def test_real_gigatoken_gives_the_ids_of_the_reference() -> None:
+    pytest.importorskip("gigatoken")
+    reference = tokenizer.load("gpt2")
+    assert lists(FastTokenizer(reference).encode(TEXTS)) == lists(reference.encode(TEXTS))
+
+
+def test_it_is_made_anew_after_so_many_bytes(
+    pretended: type[Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_tokenizer, "RECYCLE_BYTES", 100)
+    fast = FastTokenizer(tokenizer.load("gpt2"))
+    for _ in range(6):
+        fast.encode(["x" * 60])
+    assert pretended.made == 3
+
+
+def test_large_texts_go_to_the_reference(
+    pretended: type[Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_tokenizer, "LARGEST_TEXT", 10)
+    monkeypatch.setattr(pretended, "wrong", staticmethod(lambda text: len(text) > 10))
+    reference = tokenizer.load("gpt2")
+    texts = ["a b c", "far longer than that", "d e f", "g"]
+    assert lists(FastTokenizer(reference).encode(texts)) == lists(reference.encode(texts))
+
+
+def test_lone_surrogates_go_to_the_reference(pretended: type[Encoder]) -> None:
+    reference = tokenizer.load("gpt2")
+    texts = ["a", "b \ud800"]
+    assert lists(FastTokenizer(reference).encode(texts)) == lists(reference.encode(texts))
+
+
+def test_a_difference_in_the_first_text_is_found(
+    pretended: type[Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretended, "wrong", staticmethod(lambda text: text == "bad"))
+    watched = Watched(tokenizer.load("gpt2"), seed=1)
+    assert len(watched.encode(["good"])) == 1
+    with pytest.raises(EncodersDiffer, match="bad"):
+        watched.encode(["bad", "good"])
+
+
+def test_one_text_in_a_hundred_is_compared_wherever_it_is(
+    pretended: type[Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text {number}" for number in range(2000)]
+    reference = tokenizer.load("gpt2")
+    compared: list[str] = []
+    encode = type(reference).encode
+
+    def spy(own: Any, given: Any) -> Any:
+        compared.extend(given)
+        return encode(own, given)
+
+    watched = Watched(reference, seed=1)
+    monkeypatch.setattr(type(reference), "encode", spy)
+    watched.encode(texts)
+    sampled = [text for text in compared if compared.count(text) > 1]
+    assert 5 < len(set(sampled)) < 60
+
+
+def test_an_encoder_that_fails_differs(
+    pretended: type[Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(text: str) -> bool:
+        raise RuntimeError("out of order")
+
+    watched = Watched(tokenizer.load("gpt2"), seed=1)
+    monkeypatch.setattr(pretended, "wrong", staticmethod(fail))
+    with pytest.raises(EncodersDiffer, match="out of order"):
+        watched.encode(["a"])
