@@ -267,3 +267,22 @@ def test_index_without_addresses_is_refused_where_they_are_to_be_compared(tmp_pa
     snapshot(tmp_path, "one", rows)
     with pytest.raises(RecipeError, match="no addresses to compare with"):
         snapshot(tmp_path, "two", rows, [tmp_path / "one"], urls=True)
+
+
+def test_address_is_compared_across_time_and_the_curated_keep_theirs(tmp_path: Path) -> None:
+    url = {"url": "https://x.example/"}
+    old = {**row("old", text(1)), **url}
+    first = snapshot(tmp_path, "one", {"s": [[old]]}, urls=True)
+    new: dict[str, list[Rows]] = {
+        "own": [[{**row("o1", text(2)), **url}, {**row("o2", text(3)), **url}]],
+        "web": [[{**row("w", text(4, 200)), **url}]],
+    }
+    index = [tmp_path / "one"]
+    every = verdicts_of(snapshot(tmp_path, "two", new, index, urls=True))
+    assert kept(every) == set()
+    name = Path(first.stage("dedup").folder).name
+    assert {(v["duplicate_of"], v["duplicate_index"]) for v in every.values()} == {("old", name)}
+    curated = verdicts_of(
+        snapshot(tmp_path, "two", new, index, urls=True, scope="curated", unfiltered=["own"])
+    )
+    assert kept(curated) == {"o1", "o2"}
