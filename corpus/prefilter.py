@@ -226,10 +226,11 @@ class _Judge:
             for row in np.flatnonzero(lost).tolist():
                 words = f"score {scores[row]:.4f} and a margin lose to draw {draws[row]:.4f}"
                 reasons[row] = (DropReason.QUALITY, words)
-        for row, counted in enumerate(lines):
-            count = sum(words for _, words in counted)
-            if count < rules.minimum_words:
-                reasons[row] = (DropReason.GOPHER_QUALITY, f"{count} words in all")
+        if rules.minimum_words:
+            for row, text in enumerate(texts):
+                count = len(text.split())
+                if count < rules.minimum_words:
+                    reasons[row] = (DropReason.GOPHER_QUALITY, f"{count} words in all")
         if rules.languages:
             # Not of the navigation, which may be in another language, unless there is nothing else.
             prose = pc.if_else(pc.equal(longest, ""), _column(texts), longest)
@@ -248,8 +249,9 @@ class _Judge:
 
 
 def _counted_lines(text: str) -> list[tuple[str, int]]:
-    """Return the lines of a page, each with its number of words."""
-    return [(line, len(line.split())) for line in text.split("\n")]
+    """Return the lines of a page that may be long, each with its number of words."""
+    least = 2 * min(LINE_WORDS) - 1  # characters: words of one letter and spaces between them
+    return [(line, len(line.split())) for line in text.split("\n") if len(line) >= least]
 
 
 def _long(pages: list[list[tuple[str, int]]], least: int) -> pa.Array:
