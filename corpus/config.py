@@ -50,16 +50,20 @@ class Pages(Settings):
     """Types that the crawler detected, such as `text/html`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Pages of each snapshot: a seeded sample that larger numbers add to; all by default."""
-    index: Literal["columnar", "cdxj"] = "columnar"
-    """Which index to look in; `cdxj` is sorted by address and needs urls, hosts or domains."""
+    index: Literal["columnar", "cdxj", "server"] = "columnar"
+    """Where to look: a table; lines that are sorted by address; or a server that has these."""
+    server: Annotated[str, Field(pattern=r"^https?://")] = "https://index.commoncrawl.org/"
+    """The query server of `index: server`, which is for a few addresses and asks to be spared."""
 
     @model_validator(mode="after")
     def _chosen(self) -> Pages:
         addressed = bool(self.urls or self.hosts or self.domains)
         if not (addressed or self.languages or self.mime):
             raise ValueError("names no pages: give urls, hosts, domains, languages or mime")
-        if self.index == "cdxj" and not addressed:
-            raise ValueError("`index: cdxj` needs urls, hosts or domains: use `index: columnar`")
+        if self.index != "columnar" and not addressed:
+            raise ValueError(
+                f"`index: {self.index}` needs urls, hosts or domains: use `index: columnar`"
+            )
         return self
 
 

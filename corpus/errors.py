@@ -77,6 +77,10 @@ class FetchError(StageError):
     """A download failed for good."""
 
 
+class NoSuchFileError(FetchError):
+    """The server says that it does not have what is asked for."""
+
+
 class OutputError(StageError):
     """An output cannot be written."""
 

@@ -84,7 +84,10 @@ def page_tasks(this: CrawlRun, name: str, kind: CommonCrawl, pages: Pages) -> li
     for snapshot in kind.snapshots:
         if kind.files is not None:
             wanted = selection.selected(pages, sample(this, name, kind, snapshot))
-        step = _look(this, name, kind.base_url, snapshot, pages.index, wanted)
+        if pages.index == "server":
+            step = _asked(this, name, snapshot, pages, wanted)
+        else:
+            step = _look(this, name, kind.base_url, snapshot, pages.index, wanted)
         found.append(step)
         tasks += _fetches(
             this, name, kind.base_url, found_pages.archives_of(step, pages.limit), len(tasks)
@@ -167,6 +170,19 @@ def linked_tasks(
             )
         )
     return tasks
+
+
+def _asked(
+    this: CrawlRun, name: str, snapshot: str, pages: Pages, wanted: selection.Wanted
+) -> Manifest:
+    """Ask the query server of a snapshot's index."""
+    commoncrawl.check_snapshot(snapshot)
+    tasks = selection.query_tasks(
+        name, pages.server, snapshot, wanted, this.recipe.seed, this.session
+    )
+    return make(
+        this.output, selection.STEP, selection.index_shard, tasks, this.engine, this.progress
+    )
 
 
 def _look(

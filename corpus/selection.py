@@ -6,6 +6,7 @@ In: the index of each snapshot, of which only what can matter is fetched. Out: a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from corpus import storage
 from corpus.config import Pages
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
-from corpus.sources import commoncrawl, index_lines, index_table
+from corpus.sources import commoncrawl, index_lines, index_queries, index_table
 from corpus.sources.crawl_index import Selection, places
 from corpus.stage_folder import describe_output
 
@@ -36,6 +37,7 @@ class IndexTask:
     Attributes:
         path: Path or URL of the file.
         blocks: Of a CDXJ file, the blocks that can hold wanted lines; none for a Parquet file.
+        queries: Of a query server, what it is asked.
         selection: Which pages.
         limit: Most pages.
         session: How to ask.
@@ -51,6 +53,7 @@ class IndexTask:
     seed: int
     limit: int | None
     session: Session
+    queries: tuple[str, ...] = ()
     folder: str = ""
 
 
@@ -151,6 +154,25 @@ def line_tasks(
     return list(_tasks(name, files, wanted, seed, how))
 
 
+def query_tasks(
+    name: str, server: str, snapshot: str, wanted: Wanted, seed: int, how: Session
+) -> list[IndexTask]:
+    """Return the task of asking the query server of a snapshot's index.
+
+    Args:
+        name: Name of the source.
+        server: Where the server is.
+        snapshot: Id of the snapshot.
+        wanted: Which pages, by address.
+        seed: The recipe's seed.
+        how: How to ask.
+    """
+    asked = tuple(index_queries.queries(wanted.selection, server, snapshot))
+    task = next(_tasks(name, [(server, ())], wanted, seed, how))
+    key = fingerprint(task.key, asked)
+    return [dataclasses.replace(task, key=key, queries=asked)]
+
+
 def index_folder(snapshot: str) -> str:
     """Return the folder of a snapshot's CDXJ index, relative to the base URL."""
     return f"cc-index/collections/{snapshot}/indexes"
@@ -173,26 +195,41 @@ def _tasks(
 
 def index_shard(task: IndexTask) -> Shard:
     """Look in one file of an index, and write down the places of the wanted pages."""
-    from corpus.fetching.ranges import Changed, RangeReader
-
-    for _ in range(task.session.attempts):
-        reader = RangeReader(task.path, task.session)
-        try:
-            if task.blocks:
-                table = _lines(task, reader)
-            else:
-                table = index_table.read(reader, task.selection, seed=task.seed, limit=task.limit)
-            break
-        except Changed:
-            reader.tries.note("changed")
-    else:
-        raise FetchError("the file keeps changing while it is read", where=task.path)
+    table = _answers(task) if task.queries else _looked(task)
     path = f"{task.source}/{task.name}.parquet"
     with storage.publish(storage.join(task.folder, path)) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     output = describe_output(task.folder, path, "places", table.num_rows)
     counts = Counts(table.num_rows, table.num_rows)
     return Shard(task.name, task.source, task.key, (output,), counts)
+
+
+def _looked(task: IndexTask) -> pa.Table:
+    from corpus.fetching.ranges import Changed, RangeReader
+
+    for _ in range(task.session.attempts):
+        reader = RangeReader(task.path, task.session)
+        try:
+            if task.blocks:
+                return _lines(task, reader)
+            return index_table.read(reader, task.selection, seed=task.seed, limit=task.limit)
+        except Changed:
+            reader.tries.note("changed")
+    raise FetchError("the file keeps changing while it is read", where=task.path)
+
+
+def _answers(task: IndexTask) -> pa.Table:
+    """Ask the query server; what two questions have in common counts once."""
+    from corpus.fetching.query import ask
+
+    rows: dict[tuple[str, str, int, int], None] = {}
+    for query in task.queries:
+        counted = ask(f"{query}&showNumPages=true", task.session)
+        for page in range(index_queries.number_of_pages(counted, where=query)):
+            where = f"{query}&page={page}"
+            lines = ask(where, task.session) or b""
+            rows |= dict.fromkeys(index_lines.wanted(lines, task.selection, where=where))
+    return places(list(rows), task.selection, seed=task.seed, limit=task.limit, where=task.path)
 
 
 def _lines(task: IndexTask, reader: index_table.Ranges) -> pa.Table:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from corpus.errors import FetchError
+from corpus.errors import FetchError, NoSuchFileError
 from corpus.fetching.transport import BLOCK, HEAD, Answer, Fault, is_error_page
 
 _SLOWEST = 1024  # bytes a second over `timeout` seconds; slower than this is a stall
@@ -92,7 +92,7 @@ def _judge(response: urllib3.HTTPResponse, url: str, start: int, timeout: float)
     if status == 416:
         raise Fault("range", f"status 416, Content-Range {headers.get('Content-Range')}")
     if status in (404, 410):
-        raise FetchError(
+        raise NoSuchFileError(
             f"there is no such file (status {status})",
             where=url,
             fix="Check base_url, the snapshot's id and, for a list of your own, the path: the "

@@ -95,6 +95,15 @@ def rows(block: bytes, selection: Selection, *, where: str) -> Iterator[tuple[st
         raise _no_block(where, str(error)) from error
     if not decoder.eof:
         raise _no_block(where, "it has no end")
+    yield from wanted(text, selection, where=where)
+
+
+def wanted(text: bytes, selection: Selection, *, where: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield URL, archive, offset and length of the wanted pages of sorted lines.
+
+    Raises:
+        InputError: A line is none of such an index.
+    """
     lines = [line.decode("utf-8", "replace").partition(" ") for line in text.splitlines()]
     keys = selection.within(lines[0][0], lines[-1][0]) if lines else None
     for key, _, rest in lines:

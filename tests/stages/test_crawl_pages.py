@@ -380,3 +380,107 @@ def test_real_pages_by_host_and_language_over_a_bad_line(
         if (path.name, item.place.warc_offset) in wanted
     }
     assert got == whole
+
+
+# --- the query server of the index
+
+
+def answers(wanted: list[Row], query: str, *, page: int = 4) -> dict[str, bytes]:
+    """Return what a query server has for one question, so many lines a page."""
+    lines = [
+        f"{row.key} 20261123010203 "
+        + json.dumps(
+            {
+                "url": row.url,
+                "mime-detected": row.mime,
+                "length": str(row.length),
+                "offset": str(row.offset),
+                "filename": row.archive,
+                **({"languages": row.languages} if row.languages else {}),
+            }
+        )
+        + "\n"
+        for row in wanted
+    ]
+    path = f"{SNAPSHOT}-index?{query}"
+    pages = range(0, len(lines), page)
+    found = {f"{path}&showNumPages=true": json.dumps({"pages": len(pages)}).encode()}
+    for number, start in enumerate(pages):
+        found[f"{path}&page={number}"] = "".join(lines[start : start + page]).encode()
+    return found
+
+
+ASKED = "url=b.example&matchType=domain"
+
+
+@pytest.fixture
+def asked(server: Server) -> Server:
+    server.files |= answers([row for row in ROWS if row.host.endswith("b.example")], ASKED)
+    return server
+
+
+def test_pages_by_the_query_server_are_those_of_the_index(asked: Server, tmp_path: Path) -> None:
+    chosen = {"domains": "b.example", "languages": "eng"}
+    by_server = {**chosen, "index": "server", "server": asked.url}
+    part = made(tmp_path / "server", asked.url, pages=by_server)
+    assert places(part) == places(made(tmp_path / "columnar", asked.url, pages=chosen))
+    assert places(part)
+    before = len(asked.log)
+    made(tmp_path / "server", asked.url, pages=by_server)
+    assert len(asked.log) == before
+
+
+def test_question_that_two_names_share_counts_its_pages_once(asked: Server, tmp_path: Path) -> None:
+    row = next(row for row in ROWS if row.host.endswith("b.example"))
+    quoted = row.url.replace(":", "%3A").replace("/", "%2F")
+    asked.files |= answers([row], f"url={quoted}&matchType=exact")
+    pages = {"domains": "b.example", "urls": row.url, "index": "server", "server": asked.url}
+    part = made(tmp_path, asked.url, pages=pages)
+    assert places(part) == there([row for row in ROWS if row.host.endswith("b.example")])
+
+
+def test_name_that_the_query_server_does_not_have_is_accounted_for(
+    asked: Server, tmp_path: Path
+) -> None:
+    pages = {"domains": ["b.example", "no.example"], "index": "server", "server": asked.url}
+    part = made(tmp_path, asked.url, pages=pages)
+    assert part.stage("crawl").counts().dropped == {"not_in_index": 1}
+
+
+def test_faults_of_the_query_server_change_nothing(asked: Server, tmp_path: Path) -> None:
+    first = f"{SNAPSHOT}-index?{ASKED}&page=0"
+    asked.script[f"{SNAPSHOT}-index?{ASKED}&showNumPages=true"] = [
+        Trouble(status=503),
+        Trouble(status=200, body=SLOW_DOWN),
+        Trouble(refuse=True),
+    ]
+    digit = asked.files[first].index(b'"offset": "') + 11
+    cut = Trouble(close_after=50)
+    asked.script[first] = [cut, cut, Trouble(flip=digit), Trouble()]
+    pages = {"domains": "b.example", "index": "server", "server": asked.url}
+    part = made(tmp_path, asked.url, pages=pages)
+    assert places(part) == there([row for row in ROWS if row.host.endswith("b.example")])
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b'{"pages": -1}', b'{"pages": true}', b"{}"])
+def test_answer_of_a_query_server_that_is_none_is_refused(
+    asked: Server, tmp_path: Path, body: bytes
+) -> None:
+    asked.files[f"{SNAPSHOT}-index?{ASKED}&showNumPages=true"] = body
+    pages = {"domains": "b.example", "index": "server", "server": asked.url}
+    with pytest.raises(InputError, match="does not say how many pages"):
+        made(tmp_path, asked.url, pages=pages)
+
+
+def test_query_server_without_addresses_is_refused() -> None:
+    with pytest.raises(ValueError, match="`index: server` needs urls, hosts or domains"):
+        make_recipe(
+            {
+                "s": {
+                    "commoncrawl": {
+                        "snapshots": SNAPSHOT,
+                        "pages": {"languages": "eng", "index": "server"},
+                    }
+                }
+            }
+        )
