@@ -18,7 +18,7 @@ import pyarrow as pa
 from corpus import storage
 from corpus.build import build
 from corpus.classifier import artefact, card, steps
-from corpus.classifier.config import ClassifierRecipe
+from corpus.classifier.config import RECIPE, ClassifierRecipe
 from corpus.classifier.contributions import ScoredText, explain
 from corpus.classifier.metrics import measure
 from corpus.classifier.sample import NearCopies
@@ -29,7 +29,6 @@ from corpus.progress import Progress
 from corpus.text.quality import LinearModel
 
 CARD = "README.md"
-RECIPE = "train.yaml"
 PROBES = "probes.jsonl"
 _MOST_GROUPS_BYTES = 1 << 30
 _WORDS_SHOWN = 4  # of each sign, for a probe
@@ -68,19 +67,28 @@ def train(
 
     Args:
         recipe: What to train.
-        text: The recipe as it was written, which is kept beside the model.
+        text: The recipe to keep beside the model: `text_beside_model`.
         folder: Where the classifier goes.
         output: Where its sources are built.
         engine: What runs the tasks.
         new_progress: Makes who is told, for the build and for the training.
-        force: Whether another classifier in the folder may be replaced.
+        force: Whether another classifier, or another recipe, in the folder may be replaced.
 
     Returns:
         The content of `metrics.json`.
 
     Raises:
-        OutputError: There is another classifier in the folder.
+        OutputError: There is another classifier in the folder, or another recipe.
     """
+    kept = storage.join(folder, RECIPE)
+    if storage.exists(kept) and not force and storage.read_bytes(kept) != text:
+        raise OutputError(
+            "there is another recipe in this folder",
+            where=kept,
+            why="It is not what would be trained, and what was trained is kept in its place",
+            fix="Name another folder with --to, write the settings of --set into the recipe, or "
+            "replace it with --force",
+        )
     found = _documents(recipe, output, engine, new_progress())
     progress = new_progress()
     try:
@@ -104,7 +112,7 @@ def train(
     record["probes"] = _probes(folder, artefact.load(inner))
     storage.write_bytes(target, model)
     storage.write_json(storage.join(folder, artefact.METRICS), record)
-    storage.write_bytes(storage.join(folder, RECIPE), text)
+    storage.write_bytes(kept, text)
     path = storage.join(folder, CARD)
     page = storage.read_bytes(path).decode("utf-8") if storage.exists(path) else _new_card(recipe)
     storage.write_bytes(path, card.renewed(page, record).encode())
@@ -119,6 +127,7 @@ def evaluate(
     new_progress: NewProgress,
     *,
     groups: str | None = None,
+    others: bool = False,
 ) -> Evaluation:
     """Evaluate a classifier on what its recipe holds out.
 
@@ -129,6 +138,11 @@ def evaluate(
         engine: What runs the tasks.
         new_progress: Makes who is told.
         groups: A JSONL file with `id` or `url` and `group`, to tell kinds of pages apart.
+        others: Whether documents other than those held out in training were asked for: they are a
+            note then, and no floor is checked on them.
+
+    Raises:
+        InputError: A source cannot be read, or these are other documents, not asked for.
     """
     model, stored = artefact.load(folder), artefact.load_record(folder)
     names = read_groups(groups) if groups else None
@@ -151,6 +165,16 @@ def evaluate(
             copies.add(mine)
             trained[batch.source] = trained.get(batch.source, 0) + len(mine)
     held_out = steps.score_held_out([model], sample, copies, names)
+    same = stored.get("held_out_sha256") == held_out.digest
+    if not same and not others:
+        raise InputError(
+            "these are not the documents that were held out when the classifier was trained",
+            where=folder,
+            why="Other files, or another version of the extraction, and some may have been trained "
+            "on: what they measure says nothing of its floors",
+            fix="Name the texts that it was trained with, --set sources.<name>.<kind>=PATH; that, "
+            "or --config, evaluates it on other documents too",
+        )
     metrics = measure(held_out.scored[-1], trained_on=sum(trained.values()))
     record: dict[str, Any] = {
         "features": dataclasses.asdict(model.features),
@@ -161,12 +185,14 @@ def evaluate(
         "probes": _probes(folder, model),
     }
     notes = []
-    if stored.get("held_out_sha256") != held_out.digest:
+    if not same:
         notes.append(
             "These are not the documents that the classifier was evaluated on when it was trained: "
-            "other sources, another seed, or other text. Some may have been trained on."
+            "other sources, another seed, or other text. Some may have been trained on, and no "
+            "floor is checked on them."
         )
-    return Evaluation(folder, record, tuple(_problems(stored, record["metrics"])), tuple(notes))
+    problems = _problems(stored, record["metrics"]) if same else []
+    return Evaluation(folder, record, tuple(problems), tuple(notes))
 
 
 def _problems(stored: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
@@ -183,7 +209,18 @@ def _problems(stored: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str
 def _documents(
     recipe: ClassifierRecipe, output: str, engine: Engine, progress: Progress
 ) -> list[Part]:
-    made = build(recipe.recipe(), output, engine, progress, until="extract")
+    try:
+        made = build(recipe.recipe(), output, engine, progress, until="extract")
+    except InputError as error:
+        for name, source in recipe.sources.items():
+            given = getattr(source, source.kind)
+            paths = getattr(given, "paths", given)
+            if isinstance(paths, tuple) and error.where in paths:
+                why = "The texts of a classifier are not in its folder: they are needed here"
+                setting = f"sources.{name}.{source.kind}"
+                fix = f"{error.fix}. Or name them: --set {setting}=PATH"
+                raise InputError(error.what, where=error.where, why=why, fix=fix) from error
+        raise
     return parts(made.stage("extract"), None)
 
 

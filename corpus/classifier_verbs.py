@@ -35,14 +35,6 @@ Work = Annotated[
 _MOST_BYTES = 1 << 29  # of a text to score
 
 
-def _folder_of(config: str) -> str:
-    from corpus import storage
-
-    return (
-        config.rsplit("/", 1)[0] if storage.is_remote(config) else storage.absolute_folder(config)
-    )
-
-
 @app.command("train")
 def train(
     config: Recipe = "train.yaml",
@@ -65,20 +57,21 @@ def train(
 
     Example: corpus classifier train --config classifiers/quality/train.yaml --to my-classifier
     """
-    from corpus import classifier_folder, storage
+    from corpus import classifier_folder
     from corpus.build import default_output
     from corpus.classifier import card
-    from corpus.classifier.config import load_classifier_recipe
+    from corpus.classifier.config import folder_of, load_classifier_recipe, text_beside_model
     from corpus.engine import make_engine
     from corpus.progress import make_progress
 
     recipe = load_classifier_recipe(config, set_ or [])
-    folder = (to or _folder_of(config)).rstrip("/") or "/"
+    folder = (to or folder_of(config)).rstrip("/") or "/"
+    text = text_beside_model(recipe, config, folder)
     runner = make_engine(engine, workers)
     try:
         record = classifier_folder.train(
             recipe,
-            storage.read_bytes(config),
+            text,
             folder,
             output or default_output(recipe.recipe()),
             runner,
@@ -114,28 +107,31 @@ def evaluate(
 ) -> None:
     """Evaluate a classifier on the documents that its recipe holds out.
 
-    The exit code is 1 when it falls under a floor that its metrics.json pins.
+    They are the texts of its sources, which its folder does not hold: --set names other places.
+    The exit code is 1 when it falls under a floor that its metrics.json pins, and when they are not
+    the documents that were held out when it was trained, unless --config or --set asks for others.
 
     Example: corpus classifier evaluate classifiers/quality
     """
     from corpus import classifier_folder, storage
     from corpus.build import default_output
     from corpus.classifier import card
-    from corpus.classifier.config import load_classifier_recipe
+    from corpus.classifier.config import RECIPE, folder_of, load_classifier_recipe
     from corpus.engine import make_engine
     from corpus.progress import make_progress
 
-    path = config or (storage.join(folder, classifier_folder.RECIPE) if folder else "train.yaml")
+    path = config or (storage.join(folder, RECIPE) if folder else "train.yaml")
     recipe = load_classifier_recipe(path, set_ or [])
     runner = make_engine(engine, workers)
     try:
         found = classifier_folder.evaluate(
             recipe,
-            (folder or _folder_of(path)).rstrip("/") or "/",
+            (folder or folder_of(path)).rstrip("/") or "/",
             output or default_output(recipe.recipe()),
             runner,
             lambda: make_progress(json_output),
             groups=groups,
+            others=config is not None or bool(set_),
         )
     finally:
         runner.close()

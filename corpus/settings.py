@@ -86,6 +86,24 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper; quotes text that a rule of YAML 1.1 or 1.2 takes for another type."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [
+        *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+        *_Loader.yaml_implicit_resolvers.get(first, []),
+    ]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """Return a mapping as YAML that `parse_yaml` reads as the same mapping, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
 def dotted(key: Key) -> str:
     """Return a key as a person writes it: `sources.webtext2.weight`."""
     return ".".join(str(part) for part in key)

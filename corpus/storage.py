@@ -82,7 +82,7 @@ def _reading(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError(
-            "there is no such file", where=path, fix="Check the path in the recipe"
+            "there is no such file", where=path, fix=_fix(path, "Check the path")
         ) from error
     except Exception as error:
         if not _is_of_storage(error):

@@ -92,6 +92,7 @@ def test_alpha_is_fitted_to_the_quantiles_that_a_given_classifier_has(
         {"metrics": {"positive_quantiles": [0.5, 0.2]}},
         {"metrics": {"positive_quantiles": [0.5, 1.2]}},
         {"metrics": {"positive_quantiles": ["a"]}},
+        {"metrics": {"positive_quantiles": [0, 10**400]}},
         {"metrics": {"positive_quantiles": [float("nan")]}},
     ],
 )

@@ -157,7 +157,10 @@ def positive_quantiles(folder: str) -> NDArray[np.float64]:
     metrics = load_record(folder).get("metrics")
     values = metrics.get("positive_quantiles") if isinstance(metrics, dict) else None
     numbers = isinstance(values, list) and all(type(v) in (int, float) for v in values)
-    found = np.array(values if numbers else [], np.float64)
+    try:
+        found = np.array(values if numbers else [], np.float64)
+    except OverflowError:  # an integer that is larger than any float
+        found = np.empty(0)
     if not (found.size and found[0] >= 0 and found[-1] <= 1 and (np.diff(found) >= 0).all()):
         raise InputError(
             "alpha cannot be fitted to this classifier",

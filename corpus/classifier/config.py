@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import glob
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from corpus import storage
 from corpus.config import ClassifierTraining, Crawl, Extract, Recipe, Source
-from corpus.settings import load_settings
+from corpus.errors import RecipeError
+from corpus.settings import dump_yaml, load_settings, parse_yaml, validate
+
+RECIPE = "train.yaml"  # in a classifier's folder
+_WRITTEN = "# Written by `corpus classifier train`: the settings of this training, --set applied.\n"
 
 
 class ClassifierRecipe(ClassifierTraining):
@@ -77,5 +82,55 @@ def load_classifier_recipe(path: str, overrides: Sequence[str] = ()) -> Classifi
     Raises:
         RecipeError: It cannot be read, or anything in it is wrong; all problems at once.
     """
-    folder = path.rsplit("/", 1)[0] if storage.is_remote(path) else storage.absolute_folder(path)
-    return load_settings(ClassifierRecipe, path, overrides, context={"folder": folder})
+    return load_settings(ClassifierRecipe, path, overrides, context={"folder": folder_of(path)})
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a recipe, which relative paths in it start from."""
+    return path.rsplit("/", 1)[0] if storage.is_remote(path) else storage.absolute_folder(path)
+
+
+def text_beside_model(recipe: ClassifierRecipe, path: str, folder: str) -> bytes:
+    """Return the recipe to keep in a classifier's folder: read there, it is what was trained.
+
+    It is the file as it was written, comments and all, where that says the same in the folder.
+    Otherwise, with settings of --set or relative paths that led elsewhere, it is the settings that
+    were given: paths below the folder relative to it, all others absolute.
+
+    Args:
+        recipe: As it was loaded from the file, with overrides.
+        path: The file that it was loaded from.
+        folder: The classifier's.
+    """
+    target = storage.join(folder, RECIPE)
+    written = storage.read_bytes(path)
+    if _read_at(target, written) == recipe:
+        return written
+    value = recipe.model_dump(mode="json", exclude_unset=True)
+    below = {**value, "sources": _relative(value["sources"], folder_of(target))}
+    text = f"{_WRITTEN}\n{dump_yaml(below)}".encode()
+    # A relative path in a folder with the signs of a pattern in its name can be read as another.
+    same = _read_at(target, text) == recipe
+    return text if same else f"{_WRITTEN}\n{dump_yaml(value)}".encode()
+
+
+def _read_at(path: str, text: bytes) -> ClassifierRecipe | None:
+    """Return the recipe that a text is in a file, or None where it is none."""
+    try:
+        value, lines = parse_yaml(text.decode("utf-8"), path)
+        return validate(ClassifierRecipe, value, lines, path, {"folder": folder_of(path)})
+    except RecipeError:  # only the overrides made it one
+        return None
+
+
+def _relative(value: Any, folder: str) -> Any:
+    """Return a source's settings with each path below a folder relative to it."""
+    if isinstance(value, dict):
+        return {key: _relative(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_relative(inner, folder) for inner in value]
+    if isinstance(value, str):
+        for start in (f"{folder}/", f"{glob.escape(folder)}/"):
+            if value.startswith(start):
+                return value.removeprefix(start)
+    return value

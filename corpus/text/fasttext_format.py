@@ -264,6 +264,7 @@ def _matrix(
         norm_codes = reader.bytes(rows)
         reader.require(reader.numbers("4i") == (1, 1, 1, 1), "Its quantised norms are damaged")
         norms = reader.floats(_CENTROIDS)
+        reader.require(bool(np.isfinite(norms).all()), "Its quantised norms are not numbers")
     return no_floats, Quantised(codes, centroids, norm_codes, norms, parts, width, last), True
 
 
@@ -282,6 +283,7 @@ def _output(reader: _Reader, labels: int, dimension: int, quantised: bool) -> Fl
         centroids = coded.centroids[first : first + _CENTROIDS * own].reshape(_CENTROIDS, own)
         unpacked[:, start : start + own] = centroids[codes[:, part]]
     if coded.norm_codes.size:
-        unpacked *= coded.norms[coded.norm_codes][:, np.newaxis]
+        with np.errstate(all="ignore"):  # what comes of damaged centroids is found in the scores
+            unpacked *= coded.norms[coded.norm_codes][:, np.newaxis]
     unpacked.flags.writeable = False
     return unpacked

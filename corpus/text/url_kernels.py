@@ -10,7 +10,6 @@ from corpus.text.hash_kernels import mixed64, xxh64
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
-UInt16s = npt.NDArray[np.uint16]
 UInt64s = npt.NDArray[np.uint64]
 
 _COLON, _SLASH, _BACKSLASH, _AT, _QUERY, _FRAGMENT = 0x3A, 0x2F, 0x5C, 0x40, 0x3F, 0x23

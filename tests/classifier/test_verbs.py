@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from corpus import classifier
-from corpus.classifier.config import load_classifier_recipe
+from corpus.classifier.config import load_classifier_recipe, text_beside_model
 from corpus.classifier_verbs import app
 from corpus.errors import CorpusError, InputError, OutputError, RecipeError
 from corpus.text import quality
@@ -133,20 +134,129 @@ def test_evaluate_of_what_was_trained_finds_the_same(folder: Path, tmp_path: Pat
     assert kinds["group"]["negatives"] > 20
 
 
-def test_evaluate_under_a_floor_or_on_other_documents_says_so(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
+@pytest.fixture
+def strict(folder: Path, tmp_path: Path) -> Path:
+    """Return a copy of the classifier, without recipe, whose floor nothing reaches."""
+    copy = tmp_path / "strict"
     copy.mkdir()
     for name in ("model.npz", "metrics.json"):
         shutil.copy(folder / name, copy / name)
     record = json.loads((copy / "metrics.json").read_text())
     record["floors"]["f1"] = 1.1
     (copy / "metrics.json").write_text(json.dumps(record))
-    result = run(
-        folder, "evaluate", str(copy), "--config", str(folder / "train.yaml"), "--set", "seed=4"
-    )
+    return copy
+
+
+def test_evaluate_under_a_floor_fails(folder: Path, strict: Path) -> None:
+    result = run(folder, "evaluate", str(strict), "--config", str(folder / "train.yaml"))
     assert result.exit_code == 1
     assert "Under its floor: f1 is" in result.stdout
-    assert "Note: These are not the documents" in result.stdout
+    assert "Note: " not in result.stdout
+
+
+def test_evaluate_checks_no_floor_on_other_documents_that_were_asked_for(
+    folder: Path, strict: Path
+) -> None:
+    for name in ("good.jsonl", "third.jsonl", "crawl-0.jsonl", "crawl-1.jsonl"):
+        shutil.copy(folder / name, strict / name)
+    (strict / "train.yaml").write_text(RECIPE)
+    config = ("--config", str(strict / "other.yaml"))
+    (strict / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
+    for words in ((str(strict), "--set", "seed=4"), (str(strict), *config)):
+        result = run(strict, "evaluate", *words)
+        assert result.exit_code == 0, result.output
+        assert "Note: These are not the documents" in result.stdout
+        assert "floor: " not in result.stdout
+
+
+def test_evaluate_on_other_documents_that_nobody_asked_for_fails(
+    folder: Path, strict: Path
+) -> None:
+    for name in ("good.jsonl", "third.jsonl", "crawl-0.jsonl", "crawl-1.jsonl"):
+        shutil.copy(folder / name, strict / name)
+    (strict / "train.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
+    error = failed(strict, "evaluate", str(strict))
+    assert error.exit_code == 1
+    assert "not the documents that were held out when the classifier was trained" in str(error)
+    assert "--set sources." in str(error)
+
+
+def test_recipe_beside_the_model_is_what_was_trained(folder: Path, tmp_path: Path) -> None:
+    target, source = tmp_path / "mine", str(folder / "train.yaml")
+    sets = ("--set", "features=2048", "--set", "name='1e9'")
+    result = run(folder, "train", "--config", source, "--to", str(target), *sets)
+    assert result.exit_code == 0, result.output
+    trained = load_classifier_recipe(source, ["features=2048", "name='1e9'"])
+    assert load_classifier_recipe(str(target / "train.yaml")) == trained
+    assert (target / "train.yaml").read_text().startswith("# Written by `corpus classifier train`")
+    result = run(folder, "evaluate", str(target), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["notes"] == []
+
+
+def test_recipe_copied_elsewhere_still_finds_its_texts(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "classifiers" / "mine"
+    words = ("--config", str(folder / "train.yaml"), "--to", str(target))
+    assert run(folder, "train", *words).exit_code == 0
+    result = run(folder, "evaluate", str(target))
+    assert result.exit_code == 0, result.output
+    assert run(folder, "train", *words).exit_code == 0  # and it is the same recipe again
+
+
+@pytest.mark.parametrize("name", ["plain", "with [signs]"])
+def test_paths_below_the_classifier_stay_relative(tmp_path: Path, name: str) -> None:
+    base = tmp_path / name
+    (base / "inner").mkdir(parents=True)
+    path = str(base / "inner" / "train.yaml")
+    Path(path).write_text(RECIPE.replace("good.jsonl", "/elsewhere/good.jsonl"))
+    recipe = load_classifier_recipe(path)
+    (base / "train.yaml").write_bytes(text_beside_model(recipe, path, str(base)))
+    given = yaml.safe_load((base / "train.yaml").read_text())["sources"]
+    assert given["third"]["documents"]["paths"] == ["inner/third.jsonl"]
+    assert given["crawl"]["documents"]["paths"] == ["inner/crawl-*.jsonl"]
+    assert given["good"]["documents"]["paths"] == ["/elsewhere/good.jsonl"]
+    assert load_classifier_recipe(str(base / "train.yaml")) == recipe
+
+
+def test_recipe_as_it_was_written_is_kept_where_it_says_the_same(tmp_path: Path) -> None:
+    path = str(tmp_path / "train.yaml")
+    Path(path).write_text(f"# mine\n{RECIPE}")
+    same = load_classifier_recipe(path, ["seed=3"])
+    assert text_beside_model(same, path, str(tmp_path)) == Path(path).read_bytes()
+    other = load_classifier_recipe(path, ["seed=4"])
+    assert b"# mine" not in text_beside_model(other, path, str(tmp_path))
+
+
+def test_train_does_not_replace_a_recipe_by_another_unless_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.yaml"
+    shutil.copy(folder / "train.yaml", path)
+    error = failed(folder, "train", "--config", str(path), "--set", "seed=4")
+    assert isinstance(error, OutputError)
+    assert "another recipe" in str(error)
+    assert "--to" in str(error)
+    assert path.read_text() == RECIPE
+
+
+def test_evaluate_without_the_texts_says_that_they_are_needed(
+    folder: Path, strict: Path, tmp_path: Path
+) -> None:
+    (strict / "train.yaml").write_text(RECIPE)
+    error = failed(tmp_path, "evaluate", str(strict))
+    assert str(strict / "good.jsonl") in str(error)
+    assert "texts of a classifier are not in its folder" in str(error)
+    assert "--set sources.good.documents=" in str(error)
+    words = [f"sources.{name}.documents={folder}/{name}.jsonl" for name in ("good", "third")]
+    words.append(f"sources.crawl.documents={folder}/crawl-*.jsonl")
+    sets = [word for one in words for word in ("--set", one)]
+    result = run(tmp_path, "evaluate", str(strict), *sets)
+    assert "Under its floor: f1 is" in result.stdout  # the same documents, so the floor is checked
+
+
+def test_score_of_a_file_that_is_not_there_speaks_of_no_recipe(folder: Path) -> None:
+    error = failed(folder, "score", "nope.txt", "--classifier", str(folder))
+    assert "there is no such file. Check the path." in str(error)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,25 @@ def test_a_dictionary_larger_than_the_file_sets_no_memory_aside(place: int) -> N
         parsed(bytes(data))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_quantised_norms_that_are_no_numbers_are_refused(value: float) -> None:
+    data = bytearray((FOLDER / "pruned.ftz").read_bytes())
+    struct.pack_into("<f", data, len(data) - 4, value)  # the last norm of the output matrix
+    with pytest.raises(InputError, match="Its quantised norms are not numbers"):
+        parsed(bytes(data))
+
+
+@pytest.mark.filterwarnings("error")
+def test_quantised_output_that_overflows_is_no_warning_on_the_terminal() -> None:
+    data = bytearray((FOLDER / "pruned.ftz").read_bytes())
+    # Behind the centroids of the output matrix are 300 codes of norms, a header, and 256 norms.
+    end = len(data) - 1024 - 16 - 300
+    data[end - 4096 : end] = struct.pack("<f", 1e10) * 1024
+    data[-1024:] = struct.pack("<f", 3e38) * 256
+    model = parsed(bytes(data))
+    assert np.isinf(model.output).any()
+
+
 def test_numbers_that_are_none_are_an_error_and_not_a_score() -> None:
     for matrix in ("rows", "output"):
         given = {**TINY, matrix: [[float("nan")] * 2] * len(TINY[matrix])}
