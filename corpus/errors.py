@@ -6,7 +6,7 @@
     ├── RecipeError        the recipe or the command line is wrong (exit code 2)
     └── StageError         a stage failed (exit code 1)
         ├── InputError     an input cannot be read, or is not what it should be
-        ├── FetchError     a download failed for good
+        ├── FetchError     a download failed for good; NoSuchFileError: there is nothing to fetch
         ├── OutputError    an output cannot be written
         ├── IntegrityError bytes on disk are not those that the manifest promises
         ├── AccountingError what went in is not what was kept plus what was dropped
