@@ -4,8 +4,9 @@ One folder a checkpoint, `checkpoints/step-00001000/`::
 
     model.safetensors       the weights
     training.safetensors    the optimizer's tensors and the states of the random generators
+    vocabulary.tiktoken     the vocabulary, as a tiktoken ranks file
     checkpoint.json         the rest: step, position in the data, settings; size and SHA-256 of
-                            the two files above
+                            the files above
 
 `checkpoint.json` is written last, so a checkpoint that has it was whole once; the digests say
 whether it still is. One that is not (a full disk, a truncated copy) is passed over with a warning,
@@ -31,8 +32,9 @@ from corpus.trainer.model import GPT
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, TRAINING, CONTENT = "model.safetensors", "training.safetensors", "checkpoint.json"
+VOCABULARY = "vocabulary.tiktoken"
 _FOLDER = re.compile(r"step-(\d{8,})")
 
 
@@ -78,9 +80,12 @@ def save(
     optimizer: torch.optim.Optimizer,
     loader: Mapping[str, Any],
     settings: Mapping[str, Any],
+    vocabulary: bytes,
     keep: int,
 ) -> str:
     """Write a checkpoint, remove all but the latest `keep`, and return its folder.
+
+    `vocabulary` is a tiktoken ranks file (`Tokenizer.ranks_file`).
 
     Raises:
         OutputError: It cannot be written.
@@ -95,6 +100,10 @@ def save(
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
         size, digest = storage.digest(path)
         files[name] = {"bytes": size, "sha256": digest}
+    path = storage.join(folder, VOCABULARY)
+    storage.write_bytes(path, vocabulary)
+    size, digest = storage.digest(path)
+    files[VOCABULARY] = {"bytes": size, "sha256": digest}
     content = {
         "format": FORMAT,
         "step": step,
@@ -173,7 +182,7 @@ def load(folder: str) -> Checkpoint:
     if not {"step", "loader", "settings", "files"} <= content.keys():
         raise IntegrityError("fields are missing", where=place, why="It was changed by hand")
     tensors = {}
-    for name in (WEIGHTS, TRAINING):
+    for name in (WEIGHTS, TRAINING, VOCABULARY):
         path = storage.join(folder, name)
         size, digest = storage.digest(path)
         promised = content["files"][name]
@@ -184,6 +193,8 @@ def load(folder: str) -> Checkpoint:
                 why=f"It has {size:,} bytes and SHA-256 {digest[:12]}..., and should have "
                 f"{promised['bytes']:,} and {promised['sha256'][:12]}...",
             )
+        if name == VOCABULARY:
+            continue
         with storage.local_copy(path) as local:
             try:
                 tensors[name] = load_file(local)
@@ -201,8 +212,8 @@ def load(folder: str) -> Checkpoint:
     )
 
 
-def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
-    """Put a checkpoint into a model and its optimizer, and set torch's random states.
+def restore_weights(checkpoint: Checkpoint, model: GPT) -> None:
+    """Put the weights of a checkpoint into a model.
 
     Raises:
         InputError: The checkpoint is of a model of another shape.
@@ -218,6 +229,16 @@ def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(checkpoint.weights[name])
+
+
+def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint into a model and its optimizer, and set torch's random states.
+
+    Raises:
+        InputError: The checkpoint is of a model of another shape.
+    """
+    restore_weights(checkpoint, model)
+    parameters = dict(model.named_parameters())
     # The random states are kept as tensors beside the optimizer's, under a name no parameter has.
     for key, value in checkpoint.training.items():
         name, _, state = key.rpartition("/")

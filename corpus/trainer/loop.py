@@ -297,6 +297,7 @@ class _Run:
             optimizer=self.optimizer,
             loader=self.batches.state_dict(),
             settings=self.settings,
+            vocabulary=self.data.tokenizer().ranks_file(),
             keep=self.config.checkpoint.keep,
         )
 

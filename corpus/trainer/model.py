@@ -127,8 +127,8 @@ class GPT(nn.Module):
             else:
                 parameter.normal_(0.0, WEIGHT_DEVIATION, generator=generator)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the logits [B, T, V] of the token after each of `tokens` [B, T] (int64).
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """Return the last block's normalized output [B, T, C] for `tokens` [B, T] (int64).
 
         Raises:
             ValueError: The sequence is longer than the context.
@@ -140,7 +140,16 @@ class GPT(nn.Module):
         x = F.dropout(x, self.dropout, self.training)
         for block in self.h:
             x = block(x)
-        return F.linear(self.ln_f(x), self.wte.weight)
+        normalized: Tensor = self.ln_f(x)
+        return normalized
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the logits [B, T, V] of the token after each of `tokens` [B, T] (int64).
+
+        Raises:
+            ValueError: The sequence is longer than the context.
+        """
+        return F.linear(self.hidden(tokens), self.wte.weight)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats of `targets` [B, T] (int64) after `tokens`."""

@@ -19,6 +19,7 @@ from corpus.trainer.step import optimizer_step
 
 TOKENS = torch.arange(34).view(2, 17) % 61
 LOADER = {"position": 12, "mixture": "abc"}
+VOCABULARY = b"YQ== 0\n"
 SETTINGS = {"optimizer.learning_rate": 6e-4, "seed": 1}
 
 
@@ -40,6 +41,7 @@ def save(output: Path, shape: Architecture, *, step: int, keep: int = 9) -> str:
         optimizer=optimizer,
         loader=LOADER,
         settings=SETTINGS,
+        vocabulary=VOCABULARY,
         keep=keep,
     )
 
@@ -57,6 +59,7 @@ def test_a_restored_run_does_the_same_step_as_one_that_never_stopped(
         optimizer=optimizer,
         loader=LOADER,
         settings=SETTINGS,
+        vocabulary=VOCABULARY,
         keep=1,
     )
     loss, norm = optimizer_step(model, optimizer, TOKENS, micro_batch=2, clip=1.0)
@@ -94,21 +97,24 @@ def test_nothing_but_whole_checkpoints_is_left_after_a_save(
         "checkpoint.json",
         "model.safetensors",
         "training.safetensors",
+        "vocabulary.tiktoken",
     ]
 
 
 def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
+    path.write_bytes(path.read_bytes()[:-4])
 
 
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[-50] ^= 1
+    data[-5] ^= 1
     path.write_bytes(data)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
-@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "training.safetensors", "vocabulary.tiktoken"]
+)
 def test_a_damaged_checkpoint_is_passed_over_with_a_message(
     tmp_path: Path,
     shape: Architecture,
@@ -158,9 +164,9 @@ def test_nothing_but_damaged_checkpoints_is_an_error_and_no_fresh_start(
 def test_a_checkpoint_of_an_unknown_format_is_refused(tmp_path: Path, shape: Architecture) -> None:
     folder = save(tmp_path, shape, step=2)
     place = Path(folder) / "checkpoint.json"
-    place.write_text(json.dumps(json.loads(place.read_text()) | {"format": 2}))
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"format": 1}))
 
-    with pytest.raises(IntegrityError, match="not a checkpoint of format 1"):
+    with pytest.raises(IntegrityError, match="not a checkpoint of format 2"):
         checkpoint.load(folder)
 
 

@@ -1,0 +1,92 @@
+"""A trained model as it is used: its weights, its vocabulary, and what it was trained with.
+
+In goes the output folder of a run (its last whole checkpoint is taken) or the folder of one
+checkpoint; out come the model, in evaluation mode, and the tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from corpus import storage
+from corpus.errors import InputError
+from corpus.text import tokenizer
+from corpus.text.tokenizer import Tokenizer
+from corpus.trainer import checkpoint
+from corpus.trainer.model import GPT
+from corpus.trainer.presets import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A trained model.
+
+    Attributes:
+        folder: Folder of its checkpoint.
+        model: The model, in evaluation mode.
+        tokenizer: The tokenizer of the text that it was trained on.
+        step: Optimizer steps that it was trained for.
+        settings: What its weights depend on (`checkpoint.Checkpoint.settings`).
+    """
+
+    folder: str
+    model: GPT
+    tokenizer: Tokenizer
+    step: int
+    settings: Mapping[str, Any]
+
+
+def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
+    """Return the model of a run or of a checkpoint.
+
+    Args:
+        path: The output folder of a run, or the folder of one of its checkpoints.
+        device: Where to put the weights; None: the CPU.
+
+    Raises:
+        InputError: There is no checkpoint, or its weights are not those of its settings.
+        IntegrityError: The checkpoint is damaged, or every one in the folder is.
+    """
+    if storage.exists(storage.join(path, checkpoint.CONTENT)):
+        found = checkpoint.load(path)
+    else:
+        latest = checkpoint.load_latest(path)
+        if latest is None:
+            raise InputError(
+                "there is no trained model in this folder",
+                where=path,
+                why="It has no checkpoints",
+                fix="Run: corpus train --config train.yaml, and name its output folder",
+            )
+        found = latest
+    model = GPT.create(_architecture(found), dropout=0.0, seed=0)
+    checkpoint.restore_weights(found, model)
+    model.to(device or torch.device("cpu")).eval()
+    return Pretrained(
+        folder=found.folder,
+        model=model,
+        tokenizer=tokenizer.load(storage.join(found.folder, checkpoint.VOCABULARY)),
+        step=found.step,
+        settings=found.settings,
+    )
+
+
+def _architecture(found: checkpoint.Checkpoint) -> Architecture:
+    sizes = {
+        field.name: found.settings[f"model.{field.name}"]
+        for field in fields(Architecture)
+        if f"model.{field.name}" in found.settings
+    }
+    try:
+        return Architecture(**sizes)
+    except TypeError as error:
+        raise InputError(
+            "the checkpoint does not say what its model looks like",
+            where=storage.join(found.folder, checkpoint.CONTENT),
+            why=str(error),
+            fix="Use a checkpoint that corpus train has written",
+        ) from error
