@@ -1,0 +1,71 @@
+"""A text without what was cut out of it, and where in the whole text a place of the rest is.
+
+A cut is a half-open range of bytes of the UTF-8 text. Cuts ascend and do not overlap.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+
+Span = Mapping[str, int]
+JOIN_VERSION = 2  # changes when a text with cuts becomes another one
+_NEWLINE = 0x0A
+
+
+def apply_cuts(text: str, spans: Sequence[Span] | None) -> str:
+    """Return a text without the byte ranges that were cut out of it.
+
+    The pieces are joined by a blank line, so that no word is made of the ends of two pieces. What
+    stood around whole lines that were cut is joined as it is.
+    """
+    if not spans:
+        return text
+    data = text.encode()
+    left: list[bytes] = []
+    at = 0
+    whole = True  # the cut before is of whole lines
+    for span in [*spans, {"start": len(data), "end": len(data)}]:
+        piece = data[at : span["start"]]
+        if piece:
+            if left and not whole:
+                left.append(b"\n\n")
+            left.append(piece)
+            whole = True
+        whole = whole and of_whole_lines(data, span)
+        at = span["end"]
+    return b"".join(left).decode()
+
+
+def of_whole_lines(data: bytes, span: Span) -> bool:
+    """Say whether a cut begins and ends where a line does."""
+    start, end = span["start"], span["end"]
+    return (start == 0 or data[start - 1] == _NEWLINE) and data[end - 1] == _NEWLINE
+
+
+def merge_cuts(before: Sequence[Span], later: Sequence[Span]) -> list[dict[str, int]]:
+    """Return cuts of a text together with those of what they left, all by bytes of the whole text.
+
+    Args:
+        before: Cuts of whole lines.
+        later: Cuts of the text without them, as `apply_cuts` returns it.
+    """
+    # The place in the rest where each cut was, and how many bytes are gone up to and with it.
+    places: list[int] = []
+    gone: list[int] = [0]
+    for span in before:
+        places.append(span["start"] - gone[-1])
+        gone.append(gone[-1] + span["end"] - span["start"])
+    mapped = [(span["start"], span["end"]) for span in before]
+    for span in later:
+        # A cut that lies at either end of the range touches it, on the outside.
+        start = span["start"] + gone[bisect_right(places, span["start"])]
+        end = span["end"] + gone[bisect_left(places, span["end"])]
+        mapped.append((start, end))
+    merged: list[dict[str, int]] = []
+    for start, end in sorted(mapped):
+        if merged and start <= merged[-1]["end"]:
+            merged[-1]["end"] = max(merged[-1]["end"], end)
+        else:
+            merged.append({"start": start, "end": end})
+    return merged
