@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from corpus.text import line_kernels, lines
 from corpus.text.cut_texts import apply_cuts
 from corpus.text.line_normalization import normalized
+from tests.plain_lines import plain_cut
 
 PIECES = ["a", "B", "Z1", "é", "É", "e\u0301", "ß", "Σ", "ς", "٣", "9", "—", "!", "\u00ad", "\ufeff"]
 PIECES += [" ", "  ", "\t", "\r", "\x0b", "\u2028", "\u00a0", "\x85", "\x00", "が", "कु", "한", "\n"]
@@ -100,26 +100,6 @@ def test_lines_that_differ_in_what_does_not_count_are_one(one: str, other: str) 
 def test_lines_that_differ_in_what_counts_are_two(one: str, other: str) -> None:
     found = lines.find_lines(pa.array([one, other]), unit="line", normalization="ccnet")
     assert found.hashes[0] != found.hashes[1]
-
-
-def plain_cut(text: str, gone: Sequence[bool]) -> str:
-    """Leave out lines: of two blank ones around what is cut one, and all of them at the end."""
-    ended = text.endswith("\n")
-    given_lines = text.split("\n")[: -1 if ended else None]
-    kept: list[str] = []
-    cut = False
-    for line, out in zip(given_lines, gone, strict=True):
-        blank = not line or line.isspace()
-        before = not kept or not kept[-1] or kept[-1].isspace()
-        if out or (blank and cut and before):
-            cut = True
-            continue
-        kept.append(line)
-        cut = False
-    if cut or all(not line or line.isspace() for line in kept):
-        while kept and (not kept[-1] or kept[-1].isspace()):
-            kept.pop()
-    return "\n".join(kept) + ("\n" if ended and kept else "")
 
 
 @settings(deadline=None)
