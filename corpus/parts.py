@@ -157,6 +157,18 @@ def batches(
         )
 
 
+def read_cuts(part: Part) -> pa.ChunkedArray | None:
+    """Return what is cut out of each document of a part, or None when nothing is cut at all."""
+    if part.verdict is None:
+        return None
+    with storage.open_arrow(part.verdict) as file:
+        try:
+            names = pq.ParquetFile(file).schema_arrow.names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damaged(part.verdict, error) from error
+    return read_columns(part.verdict, ["cuts"])["cuts"] if "cuts" in names else None
+
+
 def write_table(folder: str, path: str, table: pa.Table, role: str) -> Output:
     """Write a small table as Parquet and return its entry in the manifest."""
     with storage.publish(storage.join(folder, path)) as temporary:

@@ -17,7 +17,8 @@ from corpus import storage
 from corpus.build import BUILD, Build
 from corpus.manifest import Shard
 from corpus.parts import read_columns
-from corpus.stages.tokenize import apply_cuts, mask_texts
+from corpus.stages.tokenize import mask_texts
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize import document_table
 from corpus.verdicts import (
     PLACE,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa
+
 Span = Mapping[str, int]
 JOIN_VERSION = 2  # changes when a text with cuts becomes another one
 _NEWLINE = 0x0A
@@ -37,14 +39,27 @@ def apply_cuts(text: str, spans: Sequence[Span] | None) -> str:
     return b"".join(left).decode()
 
 
+def without_cuts(texts: pa.Array, spans: Sequence[Sequence[Span] | None]) -> pa.Array:
+    """Return a column of texts without the byte ranges that were cut out of each.
+
+    Args:
+        texts: A string or large_string array without nulls.
+        spans: As many lists of cuts.
+    """
+    if not any(spans):
+        return texts
+    left = [apply_cuts(text, own) for text, own in zip(texts.to_pylist(), spans, strict=True)]
+    return pa.array(left, texts.type)
+
+
 def of_whole_lines(data: bytes, span: Span) -> bool:
     """Say whether a cut begins and ends where a line does."""
     start, end = span["start"], span["end"]
     return (start == 0 or data[start - 1] == _NEWLINE) and data[end - 1] == _NEWLINE
 
 
-def merge_cuts(before: Sequence[Span], later: Sequence[Span]) -> list[dict[str, int]]:
-    """Return cuts of a text together with those of what they left, all by bytes of the whole text.
+def in_whole_text(before: Sequence[Span], later: Sequence[Span]) -> list[dict[str, int]]:
+    """Return cuts of what other cuts left, by bytes of the whole text.
 
     Args:
         before: Cuts of whole lines.
@@ -56,16 +71,22 @@ def merge_cuts(before: Sequence[Span], later: Sequence[Span]) -> list[dict[str, 
     for span in before:
         places.append(span["start"] - gone[-1])
         gone.append(gone[-1] + span["end"] - span["start"])
-    mapped = [(span["start"], span["end"]) for span in before]
-    for span in later:
-        # A cut that lies at either end of the range touches it, on the outside.
-        start = span["start"] + gone[bisect_right(places, span["start"])]
-        end = span["end"] + gone[bisect_left(places, span["end"])]
-        mapped.append((start, end))
-    merged: list[dict[str, int]] = []
-    for start, end in sorted(mapped):
-        if merged and start <= merged[-1]["end"]:
-            merged[-1]["end"] = max(merged[-1]["end"], end)
+    # A cut that lies at either end of a range is none of it.
+    return [
+        {
+            "start": span["start"] + gone[bisect_right(places, span["start"])],
+            "end": span["end"] + gone[bisect_left(places, span["end"])],
+        }
+        for span in later
+    ]
+
+
+def merged(one: Sequence[Span], other: Sequence[Span]) -> list[dict[str, int]]:
+    """Return what either of two lists of cuts leaves out; cuts that overlap or touch are one."""
+    whole: list[dict[str, int]] = []
+    for start, end in sorted((span["start"], span["end"]) for span in [*one, *other]):
+        if whole and start <= whole[-1]["end"]:
+            whole[-1]["end"] = max(whole[-1]["end"], end)
         else:
-            merged.append({"start": start, "end": end})
-    return merged
+            whole.append({"start": start, "end": end})
+    return whole

@@ -13,7 +13,7 @@ from corpus.build import Build, read_build
 from corpus.errors import InputError
 from corpus.look import explain
 from corpus.look.story import Story
-from corpus.stages.tokenize import apply_cuts
+from corpus.text.cut_texts import apply_cuts
 from corpus.text import tokenizer
 from corpus.tokenize.shards import TokenShard
 
