@@ -16,6 +16,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from corpus import storage
+from corpus.document import DropReason
 from corpus.errors import IntegrityError
 from corpus.manifest import Counts, Manifest, Output
 from corpus.stage_folder import describe_output
@@ -114,6 +115,23 @@ def kept_rows(part: Part) -> npt.NDArray[np.bool_]:
         return np.ones(part.rows, dtype=np.bool_)
     kept = read_columns(part.verdict, ["kept"])["kept"]
     mask = kept.fill_null(False).combine_chunks()
+    return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def standing_rows(part: Part) -> npt.NDArray[np.bool_]:
+    """Return which rows are kept, or were until too little of them was left without their lines.
+
+    What duplicates such a document has been dropped for it, in dedup, before it was.
+    """
+    if part.verdict is None:
+        return kept_rows(part)
+    return standing(read_columns(part.verdict, ["kept", "reason"]))
+
+
+def standing(verdicts: pa.Table) -> npt.NDArray[np.bool_]:
+    """Return the same for verdicts of dedup: rows of `kept` and `reason`."""
+    lines = pa.compute.equal(verdicts["reason"], str(DropReason.DUPLICATE_LINES))
+    mask = pa.compute.or_kleene(verdicts["kept"], lines).fill_null(False).combine_chunks()
     return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 

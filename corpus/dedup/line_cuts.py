@@ -26,9 +26,7 @@ from corpus.parts import Part, read_columns, write_table
 if TYPE_CHECKING:
     from corpus.text.lines import Lines
 
-CUT_SCHEMA = pa.schema(
-    {"row": pa.int64(), "kept": pa.bool_(), "cuts": CUTS, "lines": LINES}
-)
+CUT_SCHEMA = pa.schema({"row": pa.int64(), "kept": pa.bool_(), "cuts": CUTS, "lines": LINES})
 MEASURES = ("text_bytes", "cut_lines", "cut_bytes", "cut_documents", "short_keepers")
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -142,9 +140,7 @@ def _matches(own: Lines, rows: Ints, lost: pa.Table, least: int) -> _Matches:
     return _Matches(place, gone, keeps)
 
 
-def _lists(
-    offsets: Ints, rows: Ints, columns: list[pa.Array], kind: pa.ListType
-) -> pa.ListArray:
+def _lists(offsets: Ints, rows: Ints, columns: list[pa.Array], kind: pa.ListType) -> pa.ListArray:
     """Return the lists of some rows; all values are those of these rows."""
     spans = pa.StructArray.from_arrays(columns, fields=list(kind.value_type))
     ends = pa.array(np.append(offsets[rows], len(spans)), pa.int32())

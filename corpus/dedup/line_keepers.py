@@ -61,18 +61,19 @@ class LineKeepersTask:
 def find_line_keepers(task: LineKeepersTask) -> Shard:
     """Write what each part loses of one range of hashes."""
     tables = []
-    for part, table in exchange.read_hashes(task.lines, "hash", task.partition, task.bits):
-        number = np.full(len(table), part, np.int32)
+    for at, table in exchange.read_hashes(task.lines, "hash", task.partition, task.bits):
+        number = np.full(len(table), at, np.int32)
         tables.append(table.append_column("part", pa.array(number)))
-    table, part = _keepers(pa.concat_tables(tables), task) if tables else (None, np.empty(0, int))
-    found = SCHEMA.empty_table() if table is None else table
+    found, part = SCHEMA.empty_table(), np.empty(0, np.int64)
+    if tables:
+        found, part = _keepers(pa.concat_tables(tables), task)
     path = f"{task.source}/{task.name}.arrow"
-    output = exchange.write(task.folder, path, found, part.astype(np.int64), "keepers")
+    output = exchange.write(task.folder, path, found, part, "keepers")
     return Shard(task.name, task.source, task.key, (output,))
 
 
 def _keepers(every: pa.Table, task: LineKeepersTask) -> tuple[pa.Table, Ints]:
-    """Return the rows of `SCHEMA`, and of each its part."""
+    """Return the rows of `SCHEMA`, and the part of each."""
     source = np.array(task.sources, np.int64)[every["part"].to_numpy()]
     # The same line of another group is another line.
     key = every["hash"].to_numpy() ^ (task.scope.group(source).astype(np.uint64) * _GROUP)

@@ -1,8 +1,8 @@
 """The steps that follow document dedup with `dedup.lines`: which lines are cut, and for whom.
 
 In: the parts and the lists of their drops. Out: for each part the documents that lose lines. The
-steps: `lines`, the distinct lines of each part; `line-keepers`, per range of hashes who keeps which;
-`line-cuts`, per part what is cut. A document that is dropped as a duplicate keeps no line.
+steps: `lines`, the distinct lines of each part; `line-keepers`, per range of hashes who keeps
+which; `line-cuts`, per part what is cut. A document that is dropped as a duplicate keeps no line.
 
 A document is dropped, too, when fewer than `minimum_left` characters of it are left, unless another
 document has lost a line for it. So whatever is cut has a keeper that is kept.

@@ -1,8 +1,8 @@
 """The lines of each part: what is exchanged to find those that several documents have.
 
-In: a part and the list of its drops. Out: `lines`, each distinct hash of the part's lines once, with
-the best document that has it, how many have it, and how often it occurs, sorted into an exchange by
-the first bits of the hash. So a line that a part has a million times is one row.
+In: a part and the list of its drops. Out: `lines`, each distinct hash of the part's lines once,
+with the best document that has it, how many have it, and how often it occurs, sorted into an
+exchange by the first bits of the hash. So a line that a part has a million times is one row.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def kept_documents(part: Part, drops: str) -> Ints:
     return np.flatnonzero(kept)
 
 
-def documents(
-    part: Part, drops: str, columns: list[str]
-) -> Iterator[tuple[Ints, pa.RecordBatch]]:
+def documents(part: Part, drops: str, columns: list[str]) -> Iterator[tuple[Ints, pa.RecordBatch]]:
     """Yield the documents of a part that are no duplicates in batches, with the rows they are in.
 
     Args:

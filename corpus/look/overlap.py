@@ -30,10 +30,10 @@ from corpus.manifest import Counts, Manifest, Shard, fingerprint, read_manifest
 from corpus.parts import Part, batches, parts, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import make
-from corpus.text.cut_texts import without_cuts
 from corpus.tables import Block, Table, printable
 from corpus.text import normalization
 from corpus.text.contamination import DocumentCounter
+from corpus.text.cut_texts import without_cuts
 
 VERSION = 2
 _SHOWN_GRAMS = 10

@@ -2,9 +2,9 @@
 
 In: documents, the verdict before, and benchmark files. Out: a verdict for each document with the
 byte ranges to cut and the benchmarks that were hit. What dedup cut is not searched, and stays cut:
-`cuts` are those of both stages, by bytes of the whole text. Common grams are ignored, so counting comes
-before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions` (where
-they occur), and the verdicts.
+`cuts` are those of both stages, by bytes of the whole text. Common grams are ignored, so counting
+comes before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions`
+(where they occur), and the verdicts.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
         rows, texts = hits.rows[first:last] - start, batch.column("text")
         if own is not None:  # the others have nothing to be cut
             found = set(rows.tolist())
-            texts = cut_texts.without_cuts(texts, [s if i in found else [] for i, s in enumerate(own)])
+            spans = [one if row in found else [] for row, one in enumerate(own)]
+            texts = cut_texts.without_cuts(texts, spans)
         made = cuts.cut_documents(
             texts,
             Hits(rows, *rest),

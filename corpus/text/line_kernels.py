@@ -37,7 +37,7 @@ BLANK = -1  # instead of a number of words: a line of white space alone
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _wide(
     data: Bytes, at: int, end: int, entries: UInt32s, expansions: UInt32s, scratch: Bytes, fill: int
-) -> tuple[int, int, int]:
+) -> tuple[int, np.int64, int]:
     """Normalise the character at `at`; return where the next begins, the action, and `fill`.
 
     There is room for a space before what is written, at ``scratch[fill]``.
@@ -172,7 +172,13 @@ def find_lines(
         if joins:
             hashes[used - 1] = _hash(scratch, fill)
         bounds[row + 1] = used
-    return bounds, starts[:used].copy(), ends[:used].copy(), hashes[:used].copy(), counts[:used].copy()
+    return (
+        bounds,
+        starts[:used].copy(),
+        ends[:used].copy(),
+        hashes[:used].copy(),
+        counts[:used].copy(),
+    )
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -16,12 +16,12 @@ What the paper leaves open, each decided by character so that no context counts:
 * Digits are the characters of category Nd, of all scripts.
 * Punctuation is ``string.punctuation`` and the categories P, as in
   `corpus.text.normalization.is_punctuation`. It vanishes: "e-mail" is "email".
-* Accent marks are the combining marks of the blocks of diacritical marks that all scripts use, split
-  off by canonical decomposition. The marks of Indic, Thai, Hebrew, Arabic or Japanese script, which
-  are vowels and consonants, stay.
+* Accent marks are the combining marks of the blocks of diacritical marks that all scripts use,
+  split off by canonical decomposition. The marks of Indic, Thai, Hebrew, Arabic or Japanese script,
+  which are vowels and consonants, stay.
 
-`normalized` is the plain reference. `corpus.text.line_kernels` does the same on UTF-8 bytes with the
-tables of `line_tables`.
+`normalized` is the plain reference. `corpus.text.line_kernels` does the same on UTF-8 bytes with
+the tables of `line_tables`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,7 @@ _UNSEEN = ("Cc", "Cf")
 
 # Of hashes that are kept across runs.
 VERSIONS: Mapping[str, str] = MappingProxyType(
-    {
-        kind: f"{kind}-1-xxh64-unicode-{unicodedata.unidata_version}"
-        for kind in ("ccnet", "exact")
-    }
+    {kind: f"{kind}-1-xxh64-unicode-{unicodedata.unidata_version}" for kind in ("ccnet", "exact")}
 )
 
 # An entry of 32 bits for every code point: the code point that it becomes, or the row of the

@@ -1,4 +1,4 @@
-"""Lines of an Arrow column of text: where they are, what they are compared by, and how they are cut.
+"""Lines of an Arrow column of text: where they are, what they are compared by, how they are cut.
 
 A line ends at a line feed and nowhere else: not at a carriage return, a form feed or U+2028, which
 are white space within it. A paragraph is a run of lines with more than white space in them. Pure

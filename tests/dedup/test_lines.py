@@ -12,10 +12,8 @@ from corpus import parts
 from corpus.build import Build
 from corpus.config import Recipe
 from corpus.dedup import exchange, line_steps
-from corpus.engine import LocalEngine
-from corpus.errors import BoundError, RecipeError
 from corpus.text.cut_texts import apply_cuts
-from tests.made import Recording, by_id, digests, make_recipe, rows, run, text, write_jsonl
+from tests.made import by_id, make_recipe, run, text, write_jsonl
 from tests.plain_lines import Texts, plain
 
 
@@ -73,7 +71,10 @@ def test_line_is_kept_by_the_first_document_in_the_order_of_visits(tmp_path: Pat
     sources = {
         "wiki": [{"w": f"{own('w', 5)}\n{head}"}],
         "web": [
-            {"b": f"{head}\n{own('b')}\nShare 1", "c": f"SHARE 2!\n{own('c', 90)}\n  home, news, contact"},
+            {
+                "b": f"{head}\n{own('b')}\nShare 1",
+                "c": f"SHARE 2!\n{own('c', 90)}\n  home, news, contact",
+            },
             {"a": f"{own('b')[::-1]}\n{head}\nshare 3"},
         ],
     }
@@ -94,7 +95,15 @@ def random_sources(seed: int) -> dict[str, list[dict[str, str]]]:
     import random
 
     draw = random.Random(seed)
-    common = [f"common line {'x' * n}" for n in range(12)] + ["Yes", "no!", "NO", "", "", " \t", "***"]
+    common = [f"common line {'x' * n}" for n in range(12)] + [
+        "Yes",
+        "no!",
+        "NO",
+        "",
+        "",
+        " \t",
+        "***",
+    ]
     sources: dict[str, list[dict[str, str]]] = {}
     number = 0
     for name in ("a", "b", "c"):
@@ -135,7 +144,10 @@ def test_cuts_are_those_of_plain_python(
     given.pop("sources", None)
     # Only documents that are no duplicates count.
     alive = {
-        name: [{id: t for id, t in file.items() if verdicts[id]["duplicate_of"] is None} for file in files]
+        name: [
+            {id: t for id, t in file.items() if verdicts[id]["duplicate_of"] is None}
+            for file in files
+        ]
         for name, files in sources.items()
     }
     wanted, dropped = plain(alive, **given)

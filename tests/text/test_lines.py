@@ -16,7 +16,23 @@ from corpus.text.cut_texts import apply_cuts
 from corpus.text.line_normalization import normalized
 from tests.plain_lines import plain_cut
 
-PIECES = ["a", "B", "Z1", "é", "É", "e\u0301", "ß", "Σ", "ς", "٣", "9", "—", "!", "\u00ad", "\ufeff"]
+PIECES = [
+    "a",
+    "B",
+    "Z1",
+    "é",
+    "É",
+    "e\u0301",
+    "ß",
+    "Σ",
+    "ς",
+    "٣",
+    "9",
+    "—",
+    "!",
+    "\u00ad",
+    "\ufeff",
+]
 PIECES += [" ", "  ", "\t", "\r", "\x0b", "\u2028", "\u00a0", "\x85", "\x00", "が", "कु", "한", "\n"]
 PIECES += ["\n\n", "\r\n", "ﬁ", "İ", "🙂", "\U0010ffff", "word", "the same line"]
 TEXTS = st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_size=25).map("".join)
@@ -157,9 +173,9 @@ def test_paragraph_of_very_many_lines_is_hashed_once() -> None:
     assert found.hashes.tolist() == [xxhash.xxh64_intdigest(" ".join(text.split()).encode())]
 
 
-@pytest.mark.parametrize(
-    ("unit", "normalization"), [("sentence", "ccnet"), ("line", "none")]
-)
-def test_unit_or_normalisation_that_does_not_exist_is_refused(unit: str, normalization: str) -> None:
+@pytest.mark.parametrize(("unit", "normalization"), [("sentence", "ccnet"), ("line", "none")])
+def test_unit_or_normalisation_that_does_not_exist_is_refused(
+    unit: str, normalization: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(unit if unit != "line" else normalization)):
         lines.find_lines(pa.array(["a"]), unit=unit, normalization=normalization)
