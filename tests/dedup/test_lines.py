@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from corpus import parts
 from corpus.build import Build
 from corpus.config import Recipe
 from corpus.dedup import exchange, line_steps
+from corpus.engine import LocalEngine
+from corpus.errors import BoundError
+from corpus.look.check import check
+from corpus.manifest import Shard
 from corpus.text.cut_texts import apply_cuts
-from tests.made import by_id, make_recipe, run, text, write_jsonl
+from tests.dedup.test_steps import Interrupted, Killed
+from tests.made import Recording, by_id, digests, make_recipe, rows, run, text, write_jsonl
 from tests.plain_lines import Texts, plain
 
 
 def recipe_of(
-    folder: Path, given: Mapping[str, Sequence[Texts]], /, max_loss: float = 1, **lines: Any
+    folder: Path,
+    given: Mapping[str, Sequence[Texts]],
+    /,
+    dedup: Mapping[str, Any] | None = None,
+    **lines: Any,
 ) -> Recipe:
     """Return a recipe; each source is a list of files, each a map of ids to texts."""
     made = {}
@@ -33,7 +44,8 @@ def recipe_of(
             for number, file in enumerate(files)
         ]
         made[name] = {"documents": paths}
-    return make_recipe(made, dedup={"max_loss": max_loss, "lines": {"minimum_left": 0, **lines}})
+    given_lines = {"lines": {"minimum_left": 0, **lines}}
+    return make_recipe(made, dedup={"max_loss": 1, **given_lines, **(dedup or {})})
 
 
 def lines_of(
@@ -92,8 +104,6 @@ def test_line_is_kept_by_the_first_document_in_the_order_of_visits(tmp_path: Pat
 
 
 def random_sources(seed: int) -> dict[str, list[dict[str, str]]]:
-    import random
-
     draw = random.Random(seed)
     common = [f"common line {'x' * n}" for n in range(12)] + [
         "Yes",
@@ -161,3 +171,189 @@ def test_cuts_are_those_of_plain_python(
             assert verdicts[line["keeper"]]["kept"]
     counts = build.stage("dedup").counts()
     assert counts.dropped.get("duplicate_lines", 0) == len(dropped)
+
+
+def test_document_that_is_cut_to_too_little_is_dropped_and_says_so(tmp_path: Path) -> None:
+    head = "Home, News, Contact and so on"
+    sources = {
+        "a": [
+            {
+                "first": f"{head}\n{own('first', 90)}",
+                "empty": f"{head}\n \n***\n{head}",  # nothing is left that has a letter
+                "short": f"{head}\nfew words",
+                "enough": f"{head}\n{own('enough')}",
+                "unlike": "few other words",  # as short, but nothing was cut out of it
+            }
+        ]
+    }
+    verdicts, left, build = lines_of(tmp_path, sources, minimum_left=50)
+    assert {id for id, one in verdicts.items() if not one["kept"]} == {"empty", "short"}
+    for id in ("empty", "short"):
+        assert (verdicts[id]["reason"], verdicts[id]["duplicate_of"]) == ("duplicate_lines", None)
+    assert left["enough"] == own("enough")
+    counts = build.stage("dedup").counts()
+    assert (counts.into, counts.kept, dict(counts.dropped)) == (5, 3, {"duplicate_lines": 2})
+    only_empty, *_ = lines_of(tmp_path / "0", {"a": [{"f": head, "e": f"{head}\n{head}\n"}]})
+    assert {id: one["kept"] for id, one in only_empty.items()} == {"f": False, "e": True}
+
+
+def test_short_document_for_which_another_lost_a_line_is_kept(tmp_path: Path) -> None:
+    head, notice = "Home, News, Contact", "Closed on Mondays"
+    sources = {
+        "a": [
+            {"long": f"{head}\n{own('long')}", "keeper": f"{head}\n{notice}", "z": f"{notice}\nz"}
+        ]
+    }
+    verdicts, _, build = lines_of(tmp_path, sources, minimum_left=50)
+    assert {id: one["kept"] for id, one in verdicts.items()} == {
+        "long": True,
+        "keeper": True,
+        "z": False,
+    }
+    assert verdicts["keeper"]["cuts"] == [{"start": 0, "end": len(head) + 1}]
+    assert build.stage("dedup").summary["lines"]["short_keepers"] == 1
+
+
+def test_line_of_a_dropped_duplicate_cuts_no_other_document(tmp_path: Path) -> None:
+    """The near copy is the longer one, but of a later source; its line is nobody's keeper."""
+    same, extra = text(1, 200), "a line that the dropped one has too"
+    sources = {
+        "wiki": [{"kept": same}],
+        "web": [{"copy": f"{same}\n{extra}", "other": f"{text(2, 30)}\n{extra}"}],
+    }
+    verdicts, left, _ = lines_of(tmp_path, sources)
+    assert verdicts["copy"]["reason"] == "near_duplicate"
+    assert left["other"] == sources["web"][0]["other"]
+
+
+def verdict_bytes(build: Build) -> list[bytes]:
+    manifest = build.stage("dedup")
+    return [Path(manifest.path(shard.output("verdict"))).read_bytes() for shard in manifest.shards]
+
+
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_steps, "TASK_ROWS", 30)
+    monkeypatch.setattr(exchange, "BATCH_ROWS", 4)
+
+
+def test_build_that_is_killed_at_any_task_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_pieces(monkeypatch)
+    recipe = recipe_of(tmp_path, random_sources(5))
+    run(recipe, tmp_path / "calm", progress=(calm := Recording()))
+    steps = ["lines", "line-keepers", "line-cuts"]
+    assert [calm.made[step] > 1 for step in steps] == [True] * 3
+    run(recipe, tmp_path / "rough", until="extract")
+    kills = 0
+    while kills < 100:
+        try:
+            run(recipe, tmp_path / "rough", engine=Interrupted(3))
+        except Killed:
+            kills += 1
+        else:
+            break
+    assert kills > 5
+    assert digests(tmp_path / "rough") == digests(tmp_path / "calm")
+
+
+def test_two_workers_write_the_bytes_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_pieces(monkeypatch)
+    recipe = recipe_of(tmp_path, random_sources(6))
+    alone = run(recipe, tmp_path / "0")
+    engine = LocalEngine(2)
+    try:
+        both = run(recipe, tmp_path / "2", engine=engine)
+    finally:
+        engine.close()
+    assert verdict_bytes(both) == verdict_bytes(alone)
+    assert alone.stage("dedup").summary["lines"]["cut_lines"] > 0
+
+
+def test_cuts_do_not_depend_on_the_order_of_documents_or_on_their_files(tmp_path: Path) -> None:
+    sources = random_sources(7)
+    first, *_ = lines_of(tmp_path / "1", sources, minimum_left=40)
+    moved = {}
+    for name, files in sources.items():
+        whole = [pair for file in files for pair in file.items()][::-1]
+        moved[name] = [dict(whole[:2]), dict(whole[2:3]), dict(whole[3:])]
+    second, *_ = lines_of(tmp_path / "2", moved, minimum_left=40)
+    assert second == first
+    assert any(one["lines"] for one in first.values())
+
+
+class Rows(Recording):
+    """Notes how many rows the files of each step have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, int] = {}
+
+    def advance(self, shard: Shard, weight: int) -> None:
+        super().advance(shard, weight)
+        rows = sum(output.rows for output in shard.outputs)
+        self.rows[self._stage] = self.rows.get(self._stage, 0) + rows
+
+
+def test_line_that_is_there_a_hundred_thousand_times_is_a_row_a_part(tmp_path: Path) -> None:
+    many = "\n".join(["the same line"] * 500)
+    file = {f"d{i:03d}": f"{own(str(i), 9)}\n{many}" for i in range(100)}
+    recipe = recipe_of(tmp_path, {"a": [file, {f"x{id}": one[::-1] for id, one in file.items()}]})
+    build = run(recipe, tmp_path / "out", progress=(seen := Rows()))
+    assert build.stage("dedup").summary["lines"]["cut_lines"] == 2 * (100 * 500 - 1)
+    assert seen.rows["lines"] == 2 * 101  # a line of its own each, and the one of all
+    assert seen.rows["line-keepers"] == 2
+    verdicts = rows(build.stage("dedup"), "verdict")
+    assert len({line["keeper"] for one in verdicts for line in one["lines"]}) == 2
+
+
+def test_source_that_would_lose_too_much_of_its_text_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_steps, "LEAST_BYTES", 100)
+    sources = {"good": [{"g": own("g")}], "bad": [{str(i): f"{own('b')}\n{i}" for i in range(9)}]}
+    dedup = {"max_loss": 0.5, "threshold": 1.0}
+    recipe = recipe_of(tmp_path, sources, dedup, minimum_documents=2)
+    with pytest.raises(BoundError, match=r"bad would lose .* bytes of its text to dedup\.lines"):
+        run(recipe, tmp_path / "out")
+    with pytest.raises(BoundError, match="bad would lose"):  # nor does it pass the second time
+        run(recipe, tmp_path / "out")
+
+
+def test_recipe_without_lines_has_no_column_of_them(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, {"a": [{"x": own("x")}]}, {"lines": None})
+    build = run(recipe, tmp_path / "out")
+    [verdict] = rows(build.stage("dedup"), "verdict")
+    assert "lines" not in verdict
+    assert "cuts" not in verdict
+    assert "lines" not in build.stage("dedup").settings
+
+
+def test_source_that_does_not_exist_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as error:
+        recipe_of(tmp_path, {"common_crawl": [{"x": "x"}]}, sources=["comon_crawl"])
+    problems = error.value.errors()[0]["ctx"]["problems"]
+    assert problems == [
+        ("dedup.lines.sources", "'comon_crawl' is no source; did you mean common_crawl?")
+    ]
+
+
+def test_document_that_an_index_dropped_for_its_lines_still_stands_for_its_copies(
+    tmp_path: Path,
+) -> None:
+    head, tail = own("head"), "a tail of few words"
+    old = {"long": f"{head}\n{own('old', 200)}", "gone": f"{head}\n{tail}"}
+    first = run(recipe_of(tmp_path / "1", {"a": [old]}, minimum_left=50), tmp_path / "one")
+    assert by_id(first.stage("dedup"))["gone"]["reason"] == "duplicate_lines"
+    new = {"copy": old["gone"], "near": f"{old['gone']} more", "new": own("new")}
+    index = {"index": str(tmp_path / "one")}
+    second = run(recipe_of(tmp_path / "2", {"b": [new]}, index), tmp_path / "two")
+    verdicts = by_id(second.stage("dedup"))
+    assert {id: (one["reason"], one["duplicate_of"]) for id, one in verdicts.items()} == {
+        "copy": ("exact_duplicate", "gone"),
+        "near": ("near_duplicate", "gone"),
+        "new": (None, None),
+    }
+    assert check(second, full=True, say=lambda line: None).problems == ()
