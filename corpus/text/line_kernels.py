@@ -13,7 +13,6 @@ from numba import njit
 from corpus.text.hash_kernels import xxh64
 from corpus.text.line_normalization import (
     ACTION_SHIFT,
-    ASCII_DROP,
     ASCII_SPACE,
     CODE_MASK,
     DROP,
@@ -71,28 +70,26 @@ def _normalize_line(
         Where the line ends, the new `fill`, its words, and whether it is white space alone.
     """
     words = 0
-    within = False
-    blank = True
+    within = 0
+    seen = 0
     while at < end:
         byte = data[at]
         if byte < 0x80:
             if byte == _NEWLINE:
                 break
+            # Without a branch: where words end cannot be foreseen.
             value = ascii_table[byte]
             at += 1
-            if value == ASCII_SPACE:
-                within = False
-                continue
-            blank = False
-            if value == ASCII_DROP:
-                continue
-            if not within:
-                scratch[fill] = _SPACE
-                fill += 1
-                words += 1
-                within = True
+            kept = np.int64(value < 0x80)
+            begins = kept & (1 - within)
+            scratch[fill] = _SPACE
+            fill += begins
             scratch[fill] = value
-            fill += 1
+            fill += kept
+            words += begins
+            space = np.int64(value == ASCII_SPACE)
+            within = (within & (1 - space)) | kept
+            seen |= 1 - space
             continue
         first = fill
         if not within:
@@ -100,14 +97,14 @@ def _normalize_line(
             first += 1
         at, action, stop = _wide(data, at, end, entries, expansions, scratch, first)
         if action == SPACE:
-            within = False
+            within = 0
             continue
-        blank = False
+        seen = 1
         if action != DROP:
-            words += not within
-            within = True
+            words += 1 - within
+            within = 1
             fill = stop
-    return at, fill, words, blank
+    return at, fill, words, seen == 0
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
