@@ -184,7 +184,9 @@ def main() -> None:
                 for path in (folder / "dt/o").glob("*.jsonl")
                 for line in path.open()
             )
-            print(f"datatrove {size / spent:.2f} MB/s: {spent / min(step):.0f} times the step's time")
+            print(
+                f"datatrove {size / spent:.2f} MB/s: {spent / min(step):.0f} times the step's time"
+            )
             print(f"datatrove leaves {rest / size / 1e6:.1%} of all bytes")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
 

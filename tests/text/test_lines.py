@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
+import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +92,23 @@ def test_lines_are_those_of_plain_python(unit: str, texts: list[str], large: boo
             for start, end, line in plain(text, unit)
         ]
         assert told(found, row) == wanted
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("unit", lines.UNITS)
+def test_lines_of_real_pages_are_those_of_plain_python(unit: str, real_data: Path) -> None:
+    path = real_data / "neardup" / "ota_genai_eu.docs.jsonl.zst"
+    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+        rows = [json.loads(line) for line in io.TextIOWrapper(stream, "utf-8")]
+    texts = [row["text"] for row in rows][:100]
+    found = lines.find_lines(pa.array(texts), unit=unit, normalization="ccnet")
+    wanted = [line for text in texts for line in plain(text, unit)]
+    assert list(zip(found.starts.tolist(), found.ends.tolist(), strict=True)) == [
+        (start, end) for start, end, _ in wanted
+    ]
+    assert found.hashes.tolist() == [
+        xxhash.xxh64_intdigest(line.encode()) if line else 0 for *_, line in wanted
+    ]
 
 
 @pytest.mark.parametrize(
