@@ -96,7 +96,7 @@ def find_line_cuts(task: LineCutsTask) -> Shard:
         if not len(lost):
             continue
         own = lines.find_lines(texts, unit=settings.unit, normalization=settings.normalization)
-        matches = _matches(own, rows, lost, settings.minimum_words)
+        matches = _matches(own, rows, lost)
         made = lines.cut_lines(texts, own, matches.gone)
         changed = np.flatnonzero(np.diff(made.offsets))
         short = made.left < max(settings.minimum_left, 1)
@@ -121,11 +121,11 @@ def find_line_cuts(task: LineCutsTask) -> Shard:
     return Shard(task.name, task.source, task.key, (output,), measures=measures)
 
 
-def _matches(own: Lines, rows: Ints, lost: pa.Table, least: int) -> _Matches:
+def _matches(own: Lines, rows: Ints, lost: pa.Table) -> _Matches:
     """Compare the lines of a batch, whose documents stand in `rows` of the part, with the lost."""
     hashes = lost["hash"].to_numpy()
     place = np.minimum(np.searchsorted(hashes, own.hashes), len(hashes) - 1)
-    place[(hashes[place] != own.hashes) | (own.words < least)] = -1
+    place[(hashes[place] != own.hashes) | (own.words < 1)] = -1
     document = own.rows
     inside = np.flatnonzero(place >= 0)
     keeper = lost["row"].to_numpy()[place[inside]] == rows[document[inside]]

@@ -80,14 +80,14 @@ def _normalize_line(
             # Without a branch: where words end cannot be foreseen.
             value = ascii_table[byte]
             at += 1
-            kept = np.int64(value < 0x80)
+            kept = int(value < 0x80)
             begins = kept & (1 - within)
             scratch[fill] = _SPACE
             fill += begins
             scratch[fill] = value
             fill += kept
             words += begins
-            space = np.int64(value == ASCII_SPACE)
+            space = int(value == ASCII_SPACE)
             within = (within & (1 - space)) | kept
             seen |= 1 - space
             continue
