@@ -25,15 +25,18 @@ from tests.made import ENGINE, by_id, make_recipe, run, text, write_jsonl
 HEAD = "Home | News | Contact"
 NOTICE = "All rights reserved — ask us first!"
 ITEM = [f"item{n}" for n in range(16)]
+BEFORE = f"{text('a', 90)} {'é ' * 40}"  # in another place its windows would be of other bytes
 TEXTS = {
     "first": f"{HEAD}\n{text('first', 400)}\n{NOTICE}",
     # The item is in a row only where the notice between its halves is cut.
-    "split": f"{HEAD}\n{text('a', 90)}\n{' '.join(ITEM[:8])}\n{NOTICE}\n{' '.join(ITEM[8:])}\n"
+    "split": f"{HEAD}\n{BEFORE}\n{' '.join(ITEM[:8])}\n{NOTICE}\n{' '.join(ITEM[8:])}\n"
     f"{text('b', 100)}\n",
     "quote": f"{text('c', 95)} {' '.join(ITEM)} {text('d', 99)}\r\n{HEAD}\n{text('e', 20)}",
     "plain": f"{text('f', 100)}\n{NOTICE}",
     "short": f"{HEAD}\nfew words",
 }
+TEXTS["twin"] = TEXTS["first"]
+GONE = {"short", "twin"}
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +61,11 @@ def left(build: Build, id: str) -> str:
 
 def test_what_is_left_has_neither_the_lines_nor_the_item(made: Build) -> None:
     verdicts = by_id(made.stage("decontaminate"))
-    assert {id for id, one in verdicts.items() if one["kept"]} == {*TEXTS} - {"short"}
+    assert {id for id, one in verdicts.items() if one["kept"]} == {*TEXTS} - GONE
     assert left(made, "first") == TEXTS["first"]
     assert left(made, "plain") == text("f", 100)
     # 200 characters on both sides of the item, counted without the notice between its halves.
-    before, after = f"{text('a', 90)}\n", f"\n{text('b', 100)}\n"
+    before, after = f"{BEFORE}\n", f"\n{text('b', 100)}\n"
     assert left(made, "split") == f"{before[:-200]}\n\n{after[200:]}"
     quote = TEXTS["quote"].replace(f"{HEAD}\n", "")
     begin = quote.index("item0")
@@ -88,7 +91,7 @@ def test_tokens_and_exported_documents_are_what_is_left(made: Build) -> None:
     ends = np.flatnonzero(tokens.tokens == encoder.end_of_text)
     pieces = np.split(tokens.tokens, ends + 1)[:-1]
     texts = [encoder.decode(piece[:-1]) for piece in pieces]
-    wanted = [left(made, id) for id in TEXTS if id != "short"]
+    wanted = [left(made, id) for id in TEXTS if id not in GONE]
     assert texts == wanted
     found = parts(made.stage("extract"), made.stage("decontaminate"))
     exported = [one for part in found for batch in kept_documents(part) for one in batch["text"]]
@@ -149,7 +152,8 @@ def test_inspect_and_the_line_of_the_stage_say_what_was_cut(made: Build) -> None
     assert "duplicate_lines" in told
     assert "lines 0-21" in told
     assert describe(made.stage("dedup")) == (
-        "dedup: 5 documents in, 4 kept, duplicate_lines 1; 5 lines of 4 documents, 142 bytes, cut"
+        "dedup: 6 documents in, 4 kept, duplicate_lines 1, exact_duplicate 1; "
+        "5 lines of 4 documents, 142 bytes, cut"
     )
 
 
@@ -193,6 +197,10 @@ def _dropped_keeper(row: Row) -> None:
     row["lines"][0]["keeper"] = "short"
 
 
+def _duplicate(row: Row) -> None:
+    row["lines"][0]["keeper"] = "twin"
+
+
 def _other_line(row: Row) -> None:
     row["lines"][0]["start"] += 1
 
@@ -219,6 +227,7 @@ def _one_more(row: Row) -> None:
         (_other_keeper, "a line was cut for plain, which does not keep it"),
         (_itself, "a line was cut for split, which does not keep it"),
         (_dropped_keeper, "a line was cut for short, which does not keep it"),
+        (_duplicate, "a line was cut for twin, which does not keep it"),
         (_other_line, "a line that was cut out of split is none of its lines"),
         (_outside, "a line that was cut out of split is none of its lines"),
         (_other_hash, "a line that was cut out of split is none of its lines"),
@@ -269,7 +278,10 @@ def test_cuts_of_what_other_cuts_left_are_those_of_the_whole(
     places = [len(rest[:n].encode()) for n in range(len(rest) + 1)]
     ends = sorted(data.draw(st.sets(st.sampled_from(places), max_size=4)))
     later = [{"start": a, "end": b} for a, b in zip(ends[::2], ends[1::2], strict=False) if a < b]
-    both = merged(before, in_whole_text(before, later))
+    found = in_whole_text(before, later)
+    assert not {cut["start"] for cut in found} & {cut["start"] for cut in before}
+    assert not {cut["end"] for cut in found} & {cut["end"] for cut in before}
+    both = merged(before, found)
     assert apply_cuts(whole, both) == apply_cuts(rest, later)
     given_bytes = whole.encode()
     pieces, start = [], 0
