@@ -175,7 +175,7 @@ def main() -> None:
         left = sum(len(text.encode()) for text in plain_dedup(texts)) / 1e6
         print(f"plain leaves {left / size:.1%} of all bytes")
         if given.datatrove:
-            script = folder / "datatrove.py"
+            script = folder / "peer.py"
             script.write_text(DATATROVE)
             command = [given.datatrove, str(script), str(folder / "in"), str(folder / "dt")]
             done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -28,7 +28,7 @@ from corpus.progress import Progress
 from corpus.stage_folder import make
 
 VERSION = 1
-# Distinct lines of parts that a task reads and sorts at a time, in some 150 bytes each.
+# Distinct lines of parts that a task reads and sorts at a time, in some 250 bytes each.
 TASK_ROWS = 2_000_000
 LEAST_BYTES = 100_000  # a source with less text may lose any share of it
 _EVERY = "all"  # the source of a shard that is of all sources
