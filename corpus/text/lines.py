@@ -2,7 +2,7 @@
 
 A line ends at a line feed and nowhere else: not at a carriage return, a form feed or U+2028, which
 are white space within it. A paragraph is a run of lines with more than white space in them. Pure
-functions; the loops are in `corpus.text.line_kernels`.
+functions; the loops are in `corpus.text.line_kernels` and `corpus.text.line_cut_kernels`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.text import line_kernels
+from corpus.text import line_cut_kernels, line_kernels
 from corpus.text.line_normalization import line_tables
 from corpus.text.ngrams import text_buffers
 
@@ -115,7 +115,7 @@ def cut_lines(texts: pa.Array, found: Lines, gone: npt.NDArray[np.bool_]) -> Lin
         raise ValueError(f"{len(gone)} flags for {len(found)} lines")
     data, offsets = text_buffers(texts)
     return LineCuts(
-        *line_kernels.cut_lines(
+        *line_cut_kernels.cut_lines(
             data, offsets, found.bounds, found.starts, found.ends, found.words, gone
         )
     )
