@@ -84,7 +84,7 @@ class ShardIndex:
         first = self._array("<i8", HEADER.size + 12 * self.sequences, self._indices)
         if first[0] or first[-1] != self.sequences or (np.diff(first) < 0).any():
             raise damaged(self._where, "Its document indices do not ascend from 0 to the end")
-        return offsets[first]
+        return np.asarray(offsets[first])
 
     def __len__(self) -> int:
         return int(self._indices) - 1
