@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from corpus import storage
 from corpus.mix.mixture import ShardEntry, Vocabulary
 from corpus.mix.plan import Ingredient, compose
 from corpus.tokenize.shards import ShardWriter
@@ -39,9 +40,9 @@ def made(folder: Path) -> MixtureSequences:
             while writer.tokens_total < TOKENS * share:
                 document = random.integers(0, 50_256, random.geometric(1 / 700), dtype=np.uint16)
                 writer.write_document(np.append(document, np.uint16(50_256)))
-        parts.append(
-            Ingredient(name, share, [ShardEntry(f"../{name}.bin", writer.tokens_total, "0")], [])
-        )
+        _, digest = storage.digest(str(folder / f"{name}.bin"))
+        entry = ShardEntry(f"../{name}.bin", writer.tokens_total, digest)
+        parts.append(Ingredient(name, share, [entry], []))
     mixture = compose(
         parts,
         seed=1,

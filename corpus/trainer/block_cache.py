@@ -22,7 +22,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import xxhash
@@ -56,8 +56,11 @@ class BlockCache:
         if storage.is_remote(folder):
             raise InputError("the cache has to be on this machine", where=folder)
         self.folder, self.limit = folder.removeprefix("file://"), limit
-        self._thread = threading.Lock()
+        self._thread, self._process = threading.Lock(), os.getpid()
+        self._lock = f"{self.folder}/lock"
         self._checked: dict[str, int] = {}
+        self._present: set[str] = set()  # as long as the lock file is as it was
+        self._changed = 0
         storage.make_folder(self.folder)
         with self._locked() as lock:
             _put_usage(lock, self._make_room(0))  # what killed processes left is counted, or goes
@@ -65,9 +68,21 @@ class BlockCache:
     def __reduce__(self) -> tuple[object, ...]:
         return BlockCache, (self.folder, self.limit)
 
-    def has(self, key: str, number: int) -> bool:
-        """Say whether a block is there; it may be damaged, or go before it is read."""
-        return os.path.exists(self._path(key, number))  # noqa: PTH110 - a third of Path's time
+    def missing(self, key: str, numbers: Iterable[int]) -> list[int]:
+        """Return the blocks of a file that are not there; one that is may go, or be damaged."""
+        changed = os.stat(self._lock).st_mtime_ns  # noqa: PTH116 - Path takes 3 times as long
+        if changed != self._changed:
+            self._changed = changed
+            self._present.clear()
+        found = []
+        for number in numbers:
+            path = self._path(key, number)
+            if path not in self._present:
+                if os.path.exists(path):  # noqa: PTH110
+                    self._present.add(path)
+                else:
+                    found.append(number)
+        return found
 
     def read_into(self, key: str, number: int, size: int, start: int, out: memoryview) -> bool:
         """Fill `out` with a block's bytes from `start` on.
@@ -141,10 +156,6 @@ class BlockCache:
         except FileNotFoundError:
             return 0
 
-    def after_fork(self) -> None:
-        """Forget a lock that a thread of the parent may have held."""
-        self._thread = threading.Lock()
-
     def remove(self, key: str) -> None:
         """Remove all blocks of a file."""
         with self._locked() as lock:
@@ -212,10 +223,12 @@ class BlockCache:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the folder, against threads of this process and against others; the lock file."""
+        if self._process != os.getpid():  # forked, maybe while a thread of the parent held it
+            self._thread, self._process = threading.Lock(), os.getpid()
         try:
             with self._thread:
                 # Opened each time: what is open when a process forks, parent and child would share.
-                lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT, 0o666)
+                lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o666)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX)
                     yield lock

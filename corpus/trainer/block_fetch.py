@@ -88,11 +88,10 @@ class BlockReader:
     def expect(self, file: RemoteFile, numbers: Iterable[int]) -> None:
         """Have blocks fetched that are going to be read, as far as there is room for them."""
         self._renew()
-        for number in numbers:
+        for number in self.cache.missing(file.key, numbers):
             if len(self._flying) >= self.most_ahead:
                 return
-            if (file.key, number) not in self._flying and not self.cache.has(file.key, number):
-                self._fetching(file, number)
+            self._fetching(file, number)
 
     def read_into(self, file: RemoteFile, start: int, out: memoryview) -> None:
         """Fill `out` with the bytes of a file from `start` on.
@@ -102,7 +101,6 @@ class BlockReader:
             IntegrityError: The file is not the one that is named.
             OutputError: The cache cannot be written.
         """
-        self._renew()
         while len(out):
             number, at = divmod(start, file.block)
             size = file.block_size(number)
@@ -118,9 +116,9 @@ class BlockReader:
         if self._process != os.getpid():
             self._process, self._pool, self._flying = os.getpid(), None, {}
             self._lock = threading.Lock()
-            self.cache.after_fork()
 
     def _fetching(self, file: RemoteFile, number: int) -> Future[bytes]:
+        self._renew()
         place = (file.key, number)
         with self._lock:
             if self._pool is None:

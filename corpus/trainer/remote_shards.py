@@ -139,20 +139,19 @@ class RemoteShard:
     def read(self, offset: int, length: int) -> Tokens:
         """Return tokens [offset, offset + length), or up to the end."""
         row = np.empty(max(min(length, self.tokens_total - offset), 0), self.dtype)
-        self._fill(offset, row)
+        if row.size:
+            self._reader.read_into(self._file, offset * self.dtype.itemsize, _bytes(row))
         return row
 
     def gather(self, offsets: npt.NDArray[np.int64], length: int) -> Tokens:
         """Return one row of `length` tokens for each offset, all inside: [offsets, length]."""
         rows = np.empty((len(offsets), length), self.dtype)
-        for row, offset in zip(rows, offsets.tolist(), strict=True):
-            self._fill(offset, row)
+        size, width = self.dtype.itemsize, length * self.dtype.itemsize
+        whole = _bytes(rows)
+        for number, offset in enumerate(offsets.tolist()):
+            row = whole[number * width : (number + 1) * width]
+            self._reader.read_into(self._file, offset * size, row)
         return rows
-
-    def _fill(self, offset: int, row: Tokens) -> None:
-        if row.size:
-            start = offset * self.dtype.itemsize
-            self._reader.read_into(self._file, start, memoryview(row.view(np.uint8).data))
 
     def expect(self, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
         """Have tokens [start, end) of each pair fetched ahead."""
@@ -161,6 +160,10 @@ class RemoteShard:
         last = ((ends * size - 1) // block).tolist()
         pairs = zip(first, last, strict=True)
         self._reader.expect(self._file, dict.fromkeys(n for a, b in pairs for n in range(a, b + 1)))
+
+
+def _bytes(rows: Tokens) -> memoryview:
+    return memoryview(rows.reshape(-1).view(np.uint8).data)
 
 
 def default_folder() -> str:
