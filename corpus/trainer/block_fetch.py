@@ -136,9 +136,9 @@ class BlockReader:
             if self.cache.read_into(file.key, number, size, 0, memoryview(data)):
                 return bytes(data)
             fetched = fetch(file.url, number * file.block, size)
-            self.cache.put(file.key, number, fetched)
             with self._lock:
                 self.fetched += 1
+            self.cache.put(file.key, number, fetched)
             self._verify_when_whole(file)
             return fetched
         finally:

@@ -73,7 +73,7 @@ class RemoteShards:
         ahead = min(_MOST_AHEAD, cache.bytes // self.block // _AHEAD_SHARE)
         blocks = BlockCache(cache.folder or default_folder(), cache.bytes)
         self.reader = BlockReader(blocks, most_ahead=ahead)
-        self._sizes = functools.cache(storage.sizes)
+        self._sizes: dict[str, dict[str, int]] = {}
 
     def open(self, entry: ShardEntry) -> RemoteShard:
         """Open one shard.
@@ -98,7 +98,10 @@ class RemoteShards:
         return RemoteShard(prefix, self._dtype, self.reader, file, index_bytes)
 
     def _size(self, url: str) -> int:
-        listed = self._sizes(url.rpartition("/")[0]).get(storage.name(url))
+        folder = url.rpartition("/")[0]
+        if folder not in self._sizes:
+            self._sizes[folder] = storage.sizes(folder)
+        listed = self._sizes[folder].get(storage.name(url))
         return storage.size(url) if listed is None else listed
 
 

@@ -140,8 +140,7 @@ for number in range(300):
 
 def test_two_processes_share_the_bound_and_read_whole_blocks(tmp_path: Path) -> None:
     children = [
-        subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), str(step)])
-        for step in (7, 11)
+        subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), str(step)]) for step in (7, 11)
     ]
     assert [child.wait(60) for child in children] == [0, 0]
     assert used(tmp_path) <= 20 * TAKEN
