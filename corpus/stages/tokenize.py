@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus import storage
 from corpus.config import Recipe, Tokenize
@@ -186,12 +187,11 @@ def _write_split(
     with contextlib.ExitStack() as stack:
         path = storage.join(task.folder, prefix)
         writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
-        for given in _texts(task.part, rows, task.cuts):
+        for given, given_bytes in _texts(task.part, rows, task.cuts):
             texts, numbers = mask_texts(given, task.mask)
             masked.update(numbers)
-            for text, tokens in zip(texts, encoder.encode(texts), strict=True):
-                size += len(text.encode())
-                writer.write_document(np.append(tokens, np.uint32(encoder.end_of_text)))
+            size += sum(len(text.encode()) for text in texts) if task.mask else given_bytes
+            writer.write_documents(encoder.encode(texts), encoder.end_of_text)
     lengths = np.frombuffer(writer.lengths, dtype=np.int32)
     table = f"{prefix}.documents.parquet"
     with storage.publish(storage.join(task.folder, table)) as temporary:
@@ -205,17 +205,25 @@ def _write_split(
     return files, tokens_total, size, masked
 
 
-def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[str]]:
-    """Yield the texts of the chosen rows, what is cut out left out."""
+def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[tuple[list[str], int]]:
+    """Yield the texts of the chosen rows, what is cut out left out, and their bytes."""
     removed = read_columns(part.verdict, ["cuts"])["cuts"] if cuts and part.verdict else None
     for start, batch in batches(part, ["text"]):
         chosen = np.flatnonzero(rows[start : start + len(batch)])
-        texts = batch.column("text").take(pa.array(chosen)).to_pylist()
-        if removed is not None:
-            spans = removed.take(pa.array(chosen + start)).to_pylist()
-            texts = [apply_cuts(t, s) for t, s in zip(texts, spans, strict=True)]
-        if texts:
-            yield texts
+        if not chosen.size:
+            continue
+        column = batch.column("text")
+        if chosen.size < len(column):
+            column = column.take(pa.array(chosen))
+        size = int(pc.sum(pc.binary_length(column)).as_py())
+        texts = column.to_pylist()
+        spans = removed.take(pa.array(chosen + start)).to_pylist() if removed is not None else ()
+        for number, own in enumerate(spans):
+            if own:
+                size -= len(texts[number].encode())
+                texts[number] = apply_cuts(texts[number], own)
+                size += len(texts[number].encode())
+        yield texts, size
 
 
 def mask_texts(

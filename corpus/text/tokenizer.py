@@ -10,7 +10,8 @@ are never looked for in text: a page that says "<|endoftext|>" is encoded as tho
 
 from __future__ import annotations
 
-import base64
+import binascii
+import functools
 import hashlib
 import importlib.resources
 import re
@@ -56,7 +57,11 @@ class Tokenizer:
         self.vocabulary_size = vocabulary.size
         self.end_of_text = vocabulary.end_of_text
         self._ranks = vocabulary.ranks
-        self.digest = hashlib.sha256(self.ranks_file()).hexdigest()
+        ranks = sorted(vocabulary.ranks.items(), key=lambda item: item[1])
+        self._ranks_file = b"".join(
+            b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in ranks
+        )
+        self.digest = hashlib.sha256(self._ranks_file).hexdigest()
         self._known = np.zeros(vocabulary.size, dtype=bool)
         self._known[[*vocabulary.ranks.values(), vocabulary.end_of_text]] = True
         self._encoding = tiktoken.Encoding(
@@ -68,8 +73,7 @@ class Tokenizer:
 
     def ranks_file(self) -> bytes:
         """Return the vocabulary as a tiktoken ranks file, in ascending order."""
-        ranks = sorted(self._ranks.items(), key=lambda item: item[1])
-        return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ranks)
+        return self._ranks_file
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text.
@@ -147,8 +151,14 @@ def load(vocabulary: str) -> Tokenizer:
                 why=f"Their SHA-256 is not {_GPT2_DIGEST}",
                 fix="Install the package again",
             )
-        return Tokenizer(from_ranks(data, name="gpt2", where="corpus/text/gpt2.tiktoken"))
+        return _built(data, "gpt2", "corpus/text/gpt2.tiktoken")
     with storage.open_input(vocabulary) as file:
         data = file.read(MAX_FILE_BYTES + 1)
-    parse = from_json if vocabulary.endswith(".json") else from_ranks
-    return Tokenizer(parse(data, name=storage.name(vocabulary), where=vocabulary))
+    return _built(data, storage.name(vocabulary), vocabulary)
+
+
+@functools.lru_cache(maxsize=2)
+def _built(data: bytes, name: str, where: str) -> Tokenizer:
+    """Build a vocabulary, or return the one built before: it takes as long as 5 MB of text."""
+    parse = from_json if where.endswith(".json") else from_ranks
+    return Tokenizer(parse(data, name=name, where=where))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,16 @@ class Encoder:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> type[Encoder]:
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Encoder]]:
     """An encoder of that interface in the place of gigatoken."""
     module = types.ModuleType("gigatoken")
     module.Tokenizer = Encoder  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "gigatoken", module)
     monkeypatch.setattr(Encoder, "made", 0)
     monkeypatch.setattr(Encoder, "wrong", staticmethod(lambda text: False))
-    return Encoder
+    fast_tokenizer._shared.cache_clear()  # of a test before
+    yield Encoder
+    fast_tokenizer._shared.cache_clear()
 
 
 def lists(rows: Any) -> list[list[int]]:
