@@ -16,7 +16,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus import storage
 from corpus.config import Recipe, Tokenize
@@ -39,7 +38,7 @@ class Encoder(Protocol):
     vocabulary_size: int
     end_of_text: int
 
-    def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
+    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text, without end of text."""
 
 
@@ -187,11 +186,13 @@ def _write_split(
     with contextlib.ExitStack() as stack:
         path = storage.join(task.folder, prefix)
         writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
-        for given, given_bytes in _texts(task.part, rows, task.cuts):
-            texts, numbers = mask_texts(given, task.mask)
-            masked.update(numbers)
-            size += sum(len(text.encode()) for text in texts) if task.mask else given_bytes
-            writer.write_documents(encoder.encode(texts), encoder.end_of_text)
+        for texts in _texts(task.part, rows, task.cuts):
+            if task.mask:
+                marked, numbers = mask_texts([text.decode() for text in texts], task.mask)
+                texts = [text.encode() for text in marked]
+                masked.update(numbers)
+            size += sum(map(len, texts))
+            writer.write_documents(encoder.encode_utf8(texts), encoder.end_of_text)
     lengths = np.frombuffer(writer.lengths, dtype=np.int32)
     table = f"{prefix}.documents.parquet"
     with storage.publish(storage.join(task.folder, table)) as temporary:
@@ -205,25 +206,27 @@ def _write_split(
     return files, tokens_total, size, masked
 
 
-def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[tuple[list[str], int]]:
-    """Yield the texts of the chosen rows, what is cut out left out, and their bytes."""
+def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[bytes]]:
+    """Yield the texts of the chosen rows as UTF-8, what is cut out left out."""
     removed = read_columns(part.verdict, ["cuts"])["cuts"] if cuts and part.verdict else None
     for start, batch in batches(part, ["text"]):
         chosen = np.flatnonzero(rows[start : start + len(batch)])
         if not chosen.size:
             continue
-        column = batch.column("text")
-        if chosen.size < len(column):
-            column = column.take(pa.array(chosen))
-        size = int(pc.sum(pc.binary_length(column)).as_py())
-        texts = column.to_pylist()
-        spans = removed.take(pa.array(chosen + start)).to_pylist() if removed is not None else ()
-        for number, own in enumerate(spans):
-            if own:
-                size -= len(texts[number].encode())
-                texts[number] = apply_cuts(texts[number], own)
-                size += len(texts[number].encode())
-        yield texts, size
+        texts = [*_values(batch.column("text").cast(pa.large_binary()), chosen)]
+        if removed is not None:
+            spans = removed.take(pa.array(chosen + start)).to_pylist()
+            texts = [cut_bytes(t, s) if s else t for t, s in zip(texts, spans, strict=True)]
+        yield texts
+
+
+def _values(column: pa.LargeBinaryArray, rows: npt.NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield values of a column, each copied once: `take` and `to_pylist` would copy twice."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[column.offset :]
+    view = memoryview(data if data is not None else b"")
+    for start, end in zip(bounds[rows].tolist(), bounds[rows + 1].tolist(), strict=True):
+        yield bytes(view[start:end])
 
 
 def mask_texts(
@@ -244,16 +247,18 @@ def mask_texts(
 
 
 def apply_cuts(text: str, spans: Sequence[dict[str, int]] | None) -> str:
-    """Return a text without the byte ranges that were cut out of it.
+    """Return a text without the byte ranges that were cut out of it."""
+    return cut_bytes(text.encode(), spans).decode() if spans else text
+
+
+def cut_bytes(data: bytes, spans: Sequence[dict[str, int]]) -> bytes:
+    """Return a text in UTF-8 without the byte ranges that were cut out of it.
 
     The pieces are joined by a blank line, so that no word is made of the ends of two pieces.
     """
-    if not spans:
-        return text
-    data = text.encode()
     pieces, start = [], 0
     for span in spans:
-        pieces.append(data[start : span["start"]].decode())
+        pieces.append(data[start : span["start"]])
         start = span["end"]
-    pieces.append(data[start:].decode())
-    return "\n\n".join(piece for piece in pieces if piece)
+    pieces.append(data[start:])
+    return b"\n\n".join(piece for piece in pieces if piece)

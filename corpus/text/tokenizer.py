@@ -83,6 +83,10 @@ class Tokenizer:
         """
         return [self._encode(text) for text in texts]
 
+    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
+        """Return the token ids of each text, given as UTF-8."""
+        return [self._encode(text.decode()) for text in texts]
+
     def _encode(self, text: str) -> npt.NDArray[np.uint32]:
         if len(text) <= _LONG_RUN:
             return self._encode_piece(text)
