@@ -384,7 +384,9 @@ def link(source: str, target: str) -> None:
         try:
             os.link(_local(source), temporary)
         except OSError:  # another file system, or one without links
-            shutil.copyfile(_local(source), temporary)
+            # Not copyfile: its error names the source, and a full disk is about the target.
+            with open_input(source) as file, temporary.open("wb") as copy:
+                shutil.copyfileobj(file, copy, _BLOCK)
 
 
 def digest(path: str) -> tuple[int, str]:

@@ -204,4 +204,4 @@ def test_a_full_disk_takes_the_older_half_and_then_is_an_error(
         assert "No space left on device" in str(caught.value)
         assert [path.name for path in files(tmp_path)] == ["theirs"]
     finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
