@@ -103,7 +103,8 @@ class ShardWriter:
 
     def _append(self, tokens: Tokens) -> None:
         if tokens.size:
-            low, high = int(tokens.min()), int(tokens.max())
+            low = 0 if tokens.dtype.kind == "u" else int(tokens.min())
+            high = int(tokens.max())
             if low < 0 or high >= self.vocabulary_size:
                 raise InputError(
                     f"token {low if low < 0 else high} is outside the vocabulary",
