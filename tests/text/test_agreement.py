@@ -53,6 +53,7 @@ def test_generated_texts_have_the_ids_of_tokenizers(theirs: Any) -> None:
         assert GPT2.encode([text])[0].tolist() == encoding.ids, text
 
 
+@pytest.mark.slow
 def test_a_line_of_ten_megabytes_has_the_ids_of_its_words() -> None:
     """The split cuts before a space and a letter, so the ids of pieces are those of the line."""
     draw = random.Random(4)
