@@ -78,6 +78,8 @@ def test_megatron_core_blends_the_shards_by_the_weights(tmp_path: Path) -> None:
     sequences, out = exported(tmp_path)
     blend = storage.read_bytes(str(out / "blend.txt")).decode().split()
     prefixes, weights = blend[1::2], [float(weight) for weight in blend[::2]]
+    parts = [f"{out}/{name}/part-{number}" for name in ("a", "b") for number in (0, 1)]
+    assert prefixes == parts  # and not those that are held out
     tokenizer = types.SimpleNamespace(
         eod=END, pad=15, vocab_size=16, unique_identifiers={"name": "test"}
     )

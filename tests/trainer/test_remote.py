@@ -258,14 +258,18 @@ def test_a_shard_with_other_bytes_is_found_once_the_cache_holds_all_of_it(
         read_for_a_second(MixtureSequences.open(URL, cache=settings))
 
 
+@pytest.mark.parametrize("damage", ["cut", "another shard's"])
 def test_an_index_that_is_damaged_is_found_when_documents_are_asked_for(
-    store: Any, tmp_path: Path
+    damage: str, store: Any, tmp_path: Path
 ) -> None:
     path = "memory:///build/mix/verse/part-1.idx"
-    storage.write_bytes(path, storage.read_bytes(path)[:-8])
+    another = storage.read_bytes("memory:///build/mix/verse/held.idx")
+    storage.write_bytes(path, storage.read_bytes(path)[:-8] if damage == "cut" else another)
     sequences = MixtureSequences.open(URL, cache=large(tmp_path))
     sequences.read(POSITIONS)
-    with pytest.raises(IntegrityError, match=r"verse/part-1\.idx: the token shard is damaged"):
+    with pytest.raises(
+        IntegrityError, match=r"verse/part-1\.(idx|bin): the token shard is damaged"
+    ):
         PackedSequences(sequences)
 
 
