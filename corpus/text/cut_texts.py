@@ -16,17 +16,21 @@ _NEWLINE = 0x0A
 
 
 def apply_cuts(text: str, spans: Sequence[Span] | None) -> str:
-    """Return a text without the byte ranges that were cut out of it.
+    """Return a text without the byte ranges that were cut out of it."""
+    return cut_bytes(text.encode(), spans).decode() if spans else text
+
+
+def cut_bytes(data: bytes, spans: Sequence[Span]) -> bytes:
+    """Return a text in UTF-8 without the byte ranges that were cut out of it.
 
     The pieces are joined by a blank line, so that no word is made of the ends of two pieces. What
     stood around whole lines that were cut is joined as it is.
     """
     if not spans:
-        return text
-    data = text.encode()
+        return data
     left: list[bytes] = []
     at = 0
-    whole = True  # the cut before is of whole lines
+    whole = True  # what was cut since the piece before is of whole lines
     for span in [*spans, {"start": len(data), "end": len(data)}]:
         piece = data[at : span["start"]]
         if piece:
@@ -36,7 +40,7 @@ def apply_cuts(text: str, spans: Sequence[Span] | None) -> str:
             whole = True
         whole = whole and of_whole_lines(data, span)
         at = span["end"]
-    return b"".join(left).decode()
+    return b"".join(left)
 
 
 def without_cuts(texts: pa.Array, spans: Sequence[Sequence[Span] | None]) -> pa.Array:
