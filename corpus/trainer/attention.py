@@ -7,9 +7,9 @@ one the last `window` tokens, itself included; where the numbers of documents ar
 The keys may be more than the queries, which are then the last of them (`corpus.trainer.cache`).
 
 How it is computed: torch's own causal attention for a dense layer alone; FlexAttention, which skips
-the blocks of keys that nobody sees, for whole sequences on a GPU; and else attention with a boolean
-mask, which computes every pair and is right everywhere. FlexAttention has no backward pass on a CPU
-and no dropout.
+the blocks of keys that nobody sees, for training on a GPU; and else attention with a boolean mask,
+which computes every pair and is right everywhere. FlexAttention has no backward pass on a CPU and
+no dropout, and is compiled for a length of sequence, which in training does not change.
 
 Shapes: B sequences, H heads, Q queries, K keys, D = d_head.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -64,7 +64,7 @@ def pattern(
         window: Tokens that one sees, itself included; None: all before it.
         documents: Number of each key's document, [B, K]; None: all are one.
         device: Where the mask is made.
-        flex: Whether FlexAttention is to compute it, if torch's causal attention cannot.
+        flex: Whether FlexAttention is to compute it, if torch's causal attention cannot; Q = K.
     """
     if window is not None and window >= keys:
         window = None  # the band is as wide as all that there is
@@ -74,7 +74,7 @@ def pattern(
         if queries == 1:
             return Pattern(keys)
     if flex:
-        return Pattern(keys, blocks=_blocks(queries, keys, window, documents, device))
+        return Pattern(keys, blocks=_blocks(keys, window, documents, device))
     if window is not None:
         # The first query sees `window` keys, and each of the others begins one later.
         keys = min(keys, window + queries - 1)
@@ -98,12 +98,11 @@ def visible(
 
 
 def _blocks(
-    queries: int, keys: int, window: int | None, documents: Tensor | None, device: torch.device
+    length: int, window: int | None, documents: Tensor | None, device: torch.device
 ) -> BlockMask:
-    """Return `visible` as FlexAttention takes it."""
+    """Return `visible` for as many queries as keys, as FlexAttention takes it."""
 
-    def sees(b: Tensor, _: Tensor, q: Tensor, key: Tensor) -> Tensor:
-        query = q + (keys - queries)
+    def sees(b: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
         seen = query >= key
         if window is not None:
             seen = seen & (query - key < window)
@@ -112,11 +111,11 @@ def _blocks(
         return seen
 
     rows = None if documents is None else len(documents)
-    return create_block_mask(sees, rows, None, queries, keys, device=str(device))
+    return create_block_mask(sees, rows, None, length, length, device=str(device))
 
 
 def takes_flex(device: torch.device, d_head: int, dropout: float) -> bool:
-    """Say whether FlexAttention can compute whole sequences; `dropout` is what acts now."""
+    """Say whether FlexAttention can compute the training on a device, with this dropout."""
     return device.type == "cuda" and dropout == 0.0 and d_head >= _MIN_FLEX_HEAD
 
 
@@ -137,8 +136,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, seen: Pattern, *, dropout: float) ->
         dropout: Share of the attention weights to drop.
     """
     if seen.blocks is not None:
-        attended: Tensor = _compiled_flex()(q, k, v, block_mask=seen.blocks)
-        return attended
+        # Of a model that is compiled itself, it becomes a part.
+        compute = flex_attention if torch.compiler.is_compiling() else _compiled_flex()
+        return cast(Tensor, compute(q, k, v, block_mask=seen.blocks))  # type: ignore[operator]
     if seen.keys < k.shape[2]:
         k, v = k[:, :, -seen.keys :], v[:, :, -seen.keys :]
     return F.scaled_dot_product_attention(

@@ -183,9 +183,8 @@ class GPT(nn.Module):
     ) -> tuple[Pattern, Pattern]:
         """Return what layers 0, 2, ... see, and what layers 1, 3, ... see."""
         queries, device = tokens.shape[1], tokens.device
-        dropout = self.dropout if self.training else 0.0
-        # With a cache the shapes change at every call, and each would be compiled anew.
-        flex = not cached and takes_flex(device, self.shape.d_head, dropout)
+        training = self.training and not cached
+        flex = training and takes_flex(device, self.shape.d_head, self.dropout)
 
         def of(layer: int) -> Pattern:
             window = self.shape.window_of(layer)
