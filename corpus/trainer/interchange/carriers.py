@@ -50,9 +50,17 @@ def carrier_of(shape: Architecture) -> str:
     return "gpt2" if shape.window is None else "gpt_neo"
 
 
-def config_of(shape: Architecture, *, dropout: float, end_of_text: int) -> dict[str, Any]:
-    """Return `config.json` for a shape."""
-    kind = carrier_of(shape)
+def config_of(
+    shape: Architecture, *, kind: str, dropout: float, end_of_text: int
+) -> dict[str, Any]:
+    """Return `config.json` of a class for a shape.
+
+    Args:
+        shape: Of our model.
+        kind: The `model_type`, as from `carrier_of`.
+        dropout: That it was trained with.
+        end_of_text: The id that ends a document.
+    """
     config: dict[str, Any] = {
         "model_type": kind,
         "architectures": [CLASSES[kind]],

@@ -30,17 +30,15 @@ from corpus.trainer.presets import Architecture
 
 def config_of(shape: Architecture, *, dropout: float) -> dict[str, Any]:
     """Return the part of `config.json` that only this class has."""
-    kinds: list[Any] = [[["global", "local"], shape.n_layer // 2]] if shape.n_layer > 1 else []
-    if shape.n_layer % 2:
-        kinds.append([["global"], 1])
+    layers = ["global" if shape.window_of(n) is None else "local" for n in range(shape.n_layer)]
     return {
         "max_position_embeddings": shape.context,
         "hidden_size": shape.d_model,
         "num_layers": shape.n_layer,
         "num_heads": shape.n_head,
-        "attention_types": kinds,
-        "attention_layers": ["local" if n % 2 else "global" for n in range(shape.n_layer)],
-        "window_size": shape.window,
+        "attention_types": [[layers, 1]],
+        "attention_layers": layers,
+        "window_size": shape.window or shape.context,
         "intermediate_size": None,
         "activation_function": "gelu_new",
         "resid_dropout": dropout,
