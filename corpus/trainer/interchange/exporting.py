@@ -88,7 +88,7 @@ def export_model(path: str, *, to: str, force: bool = False) -> Exported:
     files = tokenizer_files(opened.tokenizer.ranks_file(), context=shape.context)
     for name, data in files.items():
         storage.write_bytes(storage.join(to, name), data)
-    ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), end_of_text)
+    ends = {"bos_token_id": end_of_text, "eos_token_id": end_of_text}
     storage.write_json(storage.join(to, "generation_config.json"), ends)
     storage.write_json(place, config)
     return Exported(

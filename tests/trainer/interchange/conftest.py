@@ -17,7 +17,7 @@ from corpus.trainer.optimizer import adamw
 from corpus.trainer.presets import Architecture
 from tests.trainer.test_model import shake
 
-WORDS = "the cat sees the dog and the dog hears the bird in the old tree über naïve 3.14".split()
+TEXT = "the cat sees the dog and the dog hears the bird in the old tree über naïve 3.14"
 KINDS: dict[str, dict[str, Any]] = {
     "openai-gpt": {"post_norm": True},
     "gpt2": {},
@@ -27,7 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def write_run(folder: Path, **change: Any) -> Path:
     """Write a run with one checkpoint, of a model of 300 tokens and 4 layers, and return it."""
-    tokens = bpe_training.train(Counter(f" {word}".encode() for word in WORDS * 3), 300)
+    tokens = bpe_training.train(Counter(f" {word}".encode() for word in 3 * TEXT.split()), 300)
     vocabulary = len(tokens) + 1
     sizes = {"n_layer": 4, "n_head": 4, "d_model": 32, "context": 24}
     shape = Architecture(vocabulary_size=vocabulary, **(sizes | change))
