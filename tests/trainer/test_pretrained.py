@@ -51,7 +51,7 @@ def test_a_run_does_not_go_on_with_another_window(mix: str, tmp_path: Path) -> N
     model = {"n_layer": 2, "n_head": 2, "d_model": 32, "context": 16}
     train(recipe(mix, tmp_path / "run", model=model, steps=6), report=quietly)
 
-    with pytest.raises(InputError, match="model.window was None and is 3"):
+    with pytest.raises(InputError, match=r"model\.window was None and is 3"):
         train(recipe(mix, tmp_path / "run", model=model | {"window": 3}), report=quietly)
 
 
