@@ -92,6 +92,12 @@ def test_blocks_beside_the_band_are_skipped() -> None:
     assert seen.blocks.kv_num_blocks.tolist() == [[[1] + [2] * 15]]
 
 
+def test_a_band_as_wide_as_all_that_there_is_needs_no_mask() -> None:
+    for keys in (9, 10):
+        seen = pattern(keys, keys, window=10, documents=None, device=CPU, flex=False)
+        assert seen == Pattern(keys, causal=True)
+
+
 def test_a_band_reads_no_more_keys_of_a_cache_than_it_sees() -> None:
     assert pattern(2, 1000, window=8, documents=None, device=CPU, flex=False).keys == 9
 
