@@ -102,11 +102,8 @@ def _search(
         penalty = length_penalty_of(length, alpha)
         # Enough that `beams` of them do not end, however many do.
         wanted = min(beams * (1 + len(stops)), total.numel())
-        best = torch.sort(total.flatten(), descending=True, stable=True)
         going: list[tuple[int, int, float]] = []
-        for value, index in zip(
-            best.values[:wanted].tolist(), best.indices[:wanted].tolist(), strict=True
-        ):
+        for value, index in _largest(total.flatten(), wanted):
             beam, token = divmod(index, total.shape[1])
             if token in stops:
                 found.append(Beam(texts[beam], value / penalty, finished=True))
@@ -128,6 +125,14 @@ def _search(
         cache.select(torch.tensor([beam for beam, *_ in going], device=device))
         new = torch.tensor([[token] for _, token, _ in going], device=device)
     raise AssertionError("the last length returns")
+
+
+def _largest(values: Tensor, count: int) -> list[tuple[float, int]]:
+    """Return the largest values and their places, equal ones in the order of their places."""
+    places = torch.nonzero(values >= torch.topk(values, count).values[-1]).flatten()
+    order = torch.sort(values[places], descending=True, stable=True)
+    largest = places[order.indices[:count]].tolist()
+    return list(zip(order.values[:count].tolist(), largest, strict=True))
 
 
 def _log_probabilities(model: GPT, new: Tensor, cache: Cache) -> Tensor:

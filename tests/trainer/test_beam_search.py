@@ -105,6 +105,16 @@ def test_search_equals_a_plain_one(shape: Architecture, beams: int, alpha: float
     assert differs or beams == 1
 
 
+def test_of_equally_likely_texts_those_of_smaller_ids_come_first(shape: Architecture) -> None:
+    model = GPT.create(shape, dropout=0.0, seed=0).eval()
+    with torch.no_grad():
+        model.wte.weight.zero_()  # every token is as likely as any other
+
+    found = beam_search(model, [5], beams=3, tokens=2, stop=())
+
+    assert [beam.tokens for beam in found] == [[0, 0], [0, 1], [0, 2]]
+
+
 def test_one_beam_is_the_likeliest_token_each_time(tiny: GPT) -> None:
     greedy = generate(tiny, [0, 1], tokens=9, temperature=0.0, seed=0)
 

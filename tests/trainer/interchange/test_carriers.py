@@ -112,6 +112,7 @@ def test_a_query_matrix_without_inverse_is_refused_if_it_has_a_bias() -> None:
     with pytest.raises(InputError, match="query weights of layer 1 have no inverse"):
         to_carrier("gpt_neo", weights, model.shape)
 
+    weights["h.1.attn.c_attn.weight"][3] = 0.0
     weights["h.1.attn.c_attn.bias"][:32] = 0.0
     model.load_state_dict(weights)
     tensors = to_carrier("gpt_neo", weights, model.shape)
