@@ -28,9 +28,9 @@ from tests.trainer.test_model import shake
 SHAPE = Architecture(n_layer=3, n_head=4, d_model=32, context=24, vocabulary_size=61)
 
 
-def made(kind: str) -> tuple[GPT, dict[str, Any], dict[str, Tensor]]:
+def made(kind: str, **change: Any) -> tuple[GPT, dict[str, Any], dict[str, Tensor]]:
     """Return a model with drawn biases, and the class's config and tensors for it."""
-    shape = replace(SHAPE, **KINDS[kind])
+    shape = replace(SHAPE, **(KINDS[kind] | change))
     model = shake(GPT.create(shape, dropout=0.0, seed=7)).eval()
     config = config_of(shape, kind=carrier_of(shape), dropout=0.1, end_of_text=60)
     weights = {name: p.detach() for name, p in model.named_parameters()}
@@ -62,11 +62,13 @@ def test_no_tensor_can_be_wrong_unseen(kind: str) -> None:
             require_parity(model, config, tensors | {name: changed}, where=name)
 
 
-def test_a_band_of_another_width_is_seen() -> None:
-    model, config, tensors = made("gpt_neo")
-    for window in (4, 6):
+@pytest.mark.parametrize("window", [5, 100])
+def test_a_band_of_another_width_is_seen(window: int) -> None:
+    """A wide one too: the sequence that is compared is longer than the band."""
+    model, config, tensors = made("gpt_neo", context=256, window=window)
+    for other in (window - 1, window + 1):
         with pytest.raises(InputError, match="does not compute"):
-            require_parity(model, config | {"window_size": window}, tensors, where="there")
+            require_parity(model, config | {"window_size": other}, tensors, where="there")
 
 
 def test_weights_that_are_no_numbers_are_no_parity() -> None:
