@@ -30,6 +30,7 @@ ODD = [
     "the cat sees the dog",
     "  \n\n\t x  \r\n",
     "don't WON'T 'll 'S",
+    "it 's so , is n't it ? yes . no !",
     "naïve über 3.14159 ½ ²",
     "\u65e5\u672c\u8a9e \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u0e44\u0e17\u0e22",
     "\U0001f600\U0001f469\u200d\U0001f469\u200d\U0001f467 e\u0301 \u0000\u200b\ufeff\u00a0\u3000",
