@@ -197,27 +197,29 @@ def train_command(
         ) from error
     import dataclasses
 
+    from corpus.trainer import metrics
     from corpus.trainer.config import load_train_config
 
     recipe = load_train_config(config, set_ or [])
-    summary = train(recipe, report=lambda step: None if json_output else print(_step_line(step)))
+
+    def report(step: Metrics) -> None:
+        looked = step.step % recipe.report_every == 0 or step.validation or step.step == step.steps
+        if looked and not json_output:
+            print(metrics.line(step), flush=True)
+
+    summary = train(recipe, report=report)
+    if not summary.leads:
+        return
     if json_output:
         _print_json(dataclasses.asdict(summary))
         return
-    held_out = ", ".join(f"{source} {loss:.3f}" for source, loss in summary.validation.items())
+    held_out = ", ".join(
+        f"{source} {loss:.3f} ({summary.bits_per_byte[source]:.3f} bits a byte)"
+        for source, loss in summary.validation.items()
+    )
     print(f"validation loss: {held_out}")
     print(f"sample:\n{summary.sample}")
     print(f"Trained in {summary.seconds:.0f} s; checkpoint in {summary.checkpoint}")
-
-
-def _step_line(step: Metrics) -> str:
-    left = (step.steps - step.step) * step.tokens / step.step / max(step.tokens_per_second, 1e-9)
-    held_out = "".join(f", {source} {loss:.3f}" for source, loss in step.validation.items())
-    return (
-        f"step {step.step}/{step.steps}: loss {step.loss:.3f}{held_out}, "
-        f"{step.tokens_per_second:,.0f} tokens/s, waited {step.data_wait * 1000:.1f} ms for data, "
-        f"{left:.0f} s left"
-    )
 
 
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):

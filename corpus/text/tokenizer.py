@@ -55,8 +55,9 @@ class Tokenizer:
         self.name = vocabulary.name
         self.vocabulary_size = vocabulary.size
         self.end_of_text = vocabulary.end_of_text
-        self._ranks = vocabulary.ranks
-        self.digest = hashlib.sha256(self.ranks_file()).hexdigest()
+        ranks = sorted(vocabulary.ranks.items(), key=lambda item: item[1])
+        self._file = b"".join(b"%s %d\n" % (base64.b64encode(token), id_) for token, id_ in ranks)
+        self.digest = hashlib.sha256(self._file).hexdigest()
         self._known = np.zeros(vocabulary.size, dtype=bool)
         self._known[[*vocabulary.ranks.values(), vocabulary.end_of_text]] = True
         self._encoding = tiktoken.Encoding(
@@ -68,8 +69,7 @@ class Tokenizer:
 
     def ranks_file(self) -> bytes:
         """Return the vocabulary as a tiktoken ranks file, in ascending order."""
-        ranks = sorted(self._ranks.items(), key=lambda item: item[1])
-        return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ranks)
+        return self._file
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text.
@@ -128,10 +128,13 @@ def cut(text: str) -> list[str]:
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-def load(vocabulary: str) -> Tokenizer:
+def load(
+    vocabulary: str, *, end_of_text: int | None = None, size: int | None = None
+) -> Tokenizer:
     """Load a vocabulary: "gpt2" (packaged), a tiktoken ranks file, or a `tokenizer.json`.
 
-    A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks. A
+    A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks,
+    unless it was written from a `tokenizer.json` and both numbers are given (`from_ranks`). A
     `tokenizer.json` has to be a byte-level BPE with the GPT-2 split.
 
     Raises:
@@ -150,5 +153,9 @@ def load(vocabulary: str) -> Tokenizer:
         return Tokenizer(from_ranks(data, name="gpt2", where="corpus/text/gpt2.tiktoken"))
     with storage.open_input(vocabulary) as file:
         data = file.read(MAX_FILE_BYTES + 1)
-    parse = from_json if vocabulary.endswith(".json") else from_ranks
-    return Tokenizer(parse(data, name=storage.name(vocabulary), where=vocabulary))
+    name = storage.name(vocabulary)
+    if vocabulary.endswith(".json"):
+        return Tokenizer(from_json(data, name=name, where=vocabulary))
+    return Tokenizer(
+        from_ranks(data, name=name, where=vocabulary, end_of_text=end_of_text, size=size)
+    )

@@ -69,7 +69,11 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
     return Pretrained(
         folder=found.folder,
         model=model,
-        tokenizer=tokenizer.load(storage.join(found.folder, checkpoint.VOCABULARY)),
+        tokenizer=tokenizer.load(
+            storage.join(found.folder, checkpoint.VOCABULARY),
+            end_of_text=found.vocabulary.end_of_text,
+            size=found.vocabulary.size,
+        ),
         step=found.step,
         settings=found.settings,
     )

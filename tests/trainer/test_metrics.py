@@ -16,11 +16,13 @@ def line(step: int, loss: float) -> Metrics:
         step=step,
         steps=9,
         tokens=step * 100,
+        batch_sequences=4,
         loss=loss,
         learning_rate=1e-3,
         gradient_norm=0.5,
         tokens_per_second=1e3,
         data_wait=0.0,
+        seconds_left=3661.4,
         validation={"wikipedia": 3.5} if step == 3 else {},
     )
 
