@@ -7,19 +7,17 @@ Everything heavy is imported by the verb that needs it.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from corpus.errors import CorpusError, StageError
+from corpus.errors import CorpusError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
+from corpus.verbs import train as train_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
-
-if TYPE_CHECKING:
-    from corpus.trainer.metrics import Metrics
 
 INTERRUPTED = 130
 
@@ -178,54 +176,7 @@ _stage_verb("tokenize", "Write token shards")
 _stage_verb("mix", "Mix the sources by weight")
 
 
-@app.command("train")
-def train_command(
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="The training recipe.", metavar="FILE")
-    ] = "train.yaml",
-    set_: Sets = None,
-    json_output: Json = False,
-) -> None:
-    """Train a model on what was built; a run that was stopped goes on.
-
-    Example: corpus train --config pipelines/tiny/train.yaml
-    """
-    try:
-        from corpus.trainer.loop import train
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"the trainer needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
-    import dataclasses
-
-    from corpus.trainer import metrics
-    from corpus.trainer.config import load_train_config
-
-    recipe = load_train_config(config, set_ or [])
-
-    def report(step: Metrics) -> None:
-        looked = step.step % recipe.report_every == 0 or step.validation or step.step == step.steps
-        if looked and not json_output:
-            print(metrics.line(step), flush=True)
-
-    summary = train(recipe, report=report)
-    if not summary.leads:
-        return
-    if json_output:
-        _print_json(dataclasses.asdict(summary))
-        return
-    held_out = ", ".join(
-        f"{source} {loss:.3f} ({summary.bits_per_byte[source]:.3f} bits a byte)"
-        for source, loss in summary.validation.items()
-    )
-    print(f"validation loss: {held_out}")
-    print(f"sample:\n{summary.sample}")
-    print(f"Trained in {summary.seconds:.0f} s; checkpoint in {summary.checkpoint}")
-
-
+app.command("train")(train_verbs.train)
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
 app.command("similar")(dedup_verbs.similar)

@@ -128,9 +128,7 @@ def cut(text: str) -> list[str]:
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-def load(
-    vocabulary: str, *, end_of_text: int | None = None, size: int | None = None
-) -> Tokenizer:
+def load(vocabulary: str, *, end_of_text: int | None = None, size: int | None = None) -> Tokenizer:
     """Load a vocabulary: "gpt2" (packaged), a tiktoken ranks file, or a `tokenizer.json`.
 
     A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks,

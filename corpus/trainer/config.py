@@ -94,11 +94,11 @@ class OptimizerConfig(Settings):
 
 
 class RampConfig(Settings):
-    """The size of the batch at the start of training: GPT-3 Appendix B, "linearly from a small value
-    (32k tokens) to the full value"."""
+    """Small batches at the start, which grow "linearly": GPT-3 Appendix B."""
 
     from_tokens: PositiveInt = 32_768
-    """Tokens of the first batch; later ones are whole multiples of it up to the full one."""
+    """Tokens of the first batch: "a small value (32k tokens)". Later ones are whole multiples of it
+    up to the full one."""
     over_tokens: PositiveInt
     """Tokens until the batch is full: "over the first 4-12 billion tokens of training, depending on
     the model size"."""

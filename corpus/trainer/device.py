@@ -1,4 +1,4 @@
-"""What a model is computed on and in: the device, how tokens come to it, and the precision there."""
+"""What a model is computed on: the device, how tokens come to it, and the precision there."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ with the same number of threads and processes the result is the same bits as wit
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from corpus import storage
-from corpus.errors import InputError, RecipeError
+from corpus.errors import RecipeError
 from corpus.text.tokenizer import Tokenizer
 from corpus.trainer import checkpoint, logs
 from corpus.trainer.config import TrainConfig, find_mixture
@@ -31,15 +30,13 @@ from corpus.trainer.meter import Meter, require_finite
 from corpus.trainer.metrics import Metrics
 from corpus.trainer.optimizer import learning_rate, set_learning_rate
 from corpus.trainer.presets import Architecture
-from corpus.trainer.run import Run
+from corpus.trainer.run import Run, check_fit
 from corpus.trainer.samples import Samples
 from corpus.trainer.schedule import Schedule, schedule
 from corpus.trainer.sequences import MixtureSequences
 from corpus.trainer.step import optimizer_step, seed_dropout
 from corpus.trainer.validation import Validation
 from corpus.trainer.world import World, joined
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,36 +200,6 @@ def _train(
 
 def _due(step: int, every: int, plan: Schedule) -> bool:
     return step == plan.steps or step % every == 0
-
-
-def check_fit(shape: Architecture, data: MixtureSequences) -> None:
-    """Refuse a mixture that the model cannot be trained on.
-
-    Raises:
-        InputError: The vocabularies differ, or the sequences are longer than the context.
-    """
-    if shape.vocabulary_size != data.vocabulary_size:
-        raise InputError(
-            f"the model has {shape.vocabulary_size:,} tokens and the mixture "
-            f"{data.vocabulary_size:,}",
-            where="model.vocabulary_size",
-            fix=f"Set model.vocabulary_size: {data.vocabulary_size}, or tokenize with the other "
-            "vocabulary",
-        )
-    if shape.context < data.sequence_length:
-        raise InputError(
-            f"sequences of {data.sequence_length} tokens are longer than the model's context of "
-            f"{shape.context}",
-            where="model.context",
-            fix="Choose a longer context, or a shorter mix.sequence_length in the corpus's recipe",
-        )
-    if shape.context > data.sequence_length:
-        log.warning(
-            "positions from %d to %d of the context are not trained: sequences have %d tokens",
-            data.sequence_length,
-            shape.context - 1,
-            data.sequence_length,
-        )
 
 
 @contextlib.contextmanager

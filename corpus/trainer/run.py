@@ -136,6 +136,36 @@ class Run:
         )
 
 
+def check_fit(shape: Architecture, data: MixtureSequences) -> None:
+    """Refuse a mixture that the model cannot be trained on.
+
+    Raises:
+        InputError: The vocabularies differ, or the sequences are longer than the context.
+    """
+    if shape.vocabulary_size != data.vocabulary_size:
+        raise InputError(
+            f"the model has {shape.vocabulary_size:,} tokens and the mixture "
+            f"{data.vocabulary_size:,}",
+            where="model.vocabulary_size",
+            fix=f"Set model.vocabulary_size: {data.vocabulary_size}, or tokenize with the other "
+            "vocabulary",
+        )
+    if shape.context < data.sequence_length:
+        raise InputError(
+            f"sequences of {data.sequence_length} tokens are longer than the model's context of "
+            f"{shape.context}",
+            where="model.context",
+            fix="Choose a longer context, or a shorter mix.sequence_length in the corpus's recipe",
+        )
+    if shape.context > data.sequence_length:
+        log.warning(
+            "positions from %d to %d of the context are not trained: sequences have %d tokens",
+            data.sequence_length,
+            shape.context - 1,
+            data.sequence_length,
+        )
+
+
 def decisive_settings(config: TrainConfig, plan: Schedule, shape: Architecture) -> dict[str, Any]:
     """Return what the weights after n steps depend on, the mixture aside (the loader knows it).
 

@@ -5,9 +5,9 @@ of the step or of the position in the data, so that a run that goes on is on it 
 
 The batch may begin small (GPT-3 Appendix B): "we increase the batch size linearly from a small
 value (32k tokens) to the full value over the first 4-12 billion tokens of training, depending on
-the model size". Here a step that begins after t tokens has `from + (full - from) * t / over` tokens,
-rounded down to whole multiples of the first batch: where a number of processes divides the first
-batch and the full one, it divides all of them.
+the model size". Here a step that begins after t tokens has `from + (full - from) * t / over`
+tokens, rounded down to whole multiples of the first batch: where a number of processes divides the
+first batch and the full one, it divides all of them.
 """
 
 from __future__ import annotations

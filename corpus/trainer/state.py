@@ -21,9 +21,7 @@ def weights_of(model: GPT, *, leads: bool) -> dict[str, Tensor]:
     return _gathered(model.named_parameters(), leads)
 
 
-def training_of(
-    model: GPT, optimizer: torch.optim.Optimizer, *, leads: bool
-) -> dict[str, Tensor]:
+def training_of(model: GPT, optimizer: torch.optim.Optimizer, *, leads: bool) -> dict[str, Tensor]:
     """Return the optimizer's tensors as `<name of the parameter>/<name of the state>`."""
     return _gathered(
         (
