@@ -79,7 +79,7 @@ class _CrossEntropy(torch.autograd.Function):
             # In place, for there is no other use of the logits: softmax less one at the target.
             gradient = logits.sub_(total).exp_()
             gradient.scatter_add_(1, index, torch.full_like(total, -1.0))
-            gradient = gradient.mul_(learned / count).to(narrow)
+            gradient = gradient.mul_(learned.to(exact) / count).to(narrow)
             of_hidden[start : start + positions] = gradient @ weight.to(narrow)
             _add_product(of_weight, gradient, part.to(narrow))
         if wanted:

@@ -117,7 +117,7 @@ def prepare(
 def _compute_twice(block: nn.Module) -> None:
     """Let a block keep its input alone; random states are set back for the second time."""
     forward: Callable[..., Tensor] = block.forward
-    block.forward = functools.partial(checkpoint, forward, use_reentrant=False)  # type: ignore[method-assign]
+    block.forward = functools.partial(checkpoint, forward, use_reentrant=False)
 
 
 def require_compiler(device: torch.device) -> None:
@@ -164,7 +164,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def placed(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a tensor, whole and equal in every process, on the device and in the parts of `like`."""
+    """Return a tensor, equal in every process, on the device and in the parts of `like`."""
     if isinstance(like, DTensor):
         on_device = tensor.to(like.device)
         return distribute_tensor(on_device, like.device_mesh, like.placements, src_data_rank=None)

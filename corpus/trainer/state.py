@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from corpus.errors import InputError
 from corpus.trainer.model import GPT
 from corpus.trainer.parallel import placed, whole
 
 
+def parameters_of(model: GPT) -> dict[str, nn.Parameter]:
+    """Return the parameters by name, as the optimizer knows them."""
+    if isinstance(model, FSDPModule):
+        # Behind a forward pass without a backward one, such as a validation's, the outermost
+        # parameters are still put together, as tensors that the optimizer has never seen.
+        model.reshard()
+    return dict(model.named_parameters())
+
+
 def weights_of(model: GPT, *, leads: bool) -> dict[str, Tensor]:
     """Return the parameters by name, on the CPU; nothing in the processes that do not lead."""
-    return _gathered(model.named_parameters(), leads)
+    return _gathered(parameters_of(model).items(), leads)
 
 
 def training_of(model: GPT, optimizer: torch.optim.Optimizer, *, leads: bool) -> dict[str, Tensor]:
@@ -26,7 +36,7 @@ def training_of(model: GPT, optimizer: torch.optim.Optimizer, *, leads: bool) ->
     return _gathered(
         (
             (f"{name}/{key}", value)
-            for name, parameter in model.named_parameters()
+            for name, parameter in parameters_of(model).items()
             for key, value in optimizer.state[parameter].items()
         ),
         leads,
@@ -48,7 +58,7 @@ def set_weights(model: GPT, weights: Mapping[str, Tensor], *, where: str) -> Non
     Raises:
         InputError: They are of a model of another shape.
     """
-    parameters = dict(model.named_parameters())
+    parameters = parameters_of(model)
     shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if shapes != {name: tuple(parameter.shape) for name, parameter in parameters.items()}:
         raise InputError(
@@ -65,7 +75,7 @@ def set_training(
     model: GPT, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
 ) -> None:
     """Put the tensors of an optimizer back, each process its part."""
-    parameters = dict(model.named_parameters())
+    parameters = parameters_of(model)
     for key, value in tensors.items():
         name, _, of = key.rpartition("/")
         parameter = parameters[name]
