@@ -89,17 +89,15 @@ def from_ranks(
             raise _not_a_vocabulary(
                 where, f"Line {number} is not a base64 token and its rank ({error})"
             ) from error
-    if len(ranks) != len(lines):
-        raise _not_a_vocabulary(where, "A token has two ranks")
-    _require_bytes(ranks, where=where)
     ids = sorted(ranks.values())
     if end_of_text is None or size is None:
-        if ids != list(range(len(ids))):
+        if len(ranks) != len(lines) or ids != list(range(len(ids))):
             raise _not_a_vocabulary(where, "Its ranks are not 0, 1, 2, ... with one token each")
-        return Vocabulary(name, ranks, end_of_text=len(ids), size=len(ids) + 1)
-    ids = sorted([*ids, end_of_text])
-    if len(set(ids)) != len(ids) or ids[0] < 0 or not ids[-1] < size <= _MAX_ID:
+        end_of_text, size = len(ids), len(ids) + 1
+    all_ids = {*ids, end_of_text}
+    if len(all_ids) != len(lines) + 1 or min(all_ids) < 0 or not max(all_ids) < size <= _MAX_ID:
         raise _not_a_vocabulary(where, "Two tokens have one id, or an id is out of range")
+    _require_bytes(ranks, where=where)
     return Vocabulary(name, ranks, end_of_text=end_of_text, size=size)
 
 

@@ -67,12 +67,8 @@ def train_on_ray(
     """
     if workers < 1:
         raise RecipeError(f"{workers} processes cannot train", where="--workers", fix="Give 1")
-    with _started(workers) as ray, _placed(ray, config, workers) as options:
-        actor = ray.remote(_Process)
-        processes = [
-            actor.options(**options, placement_group_bundle_index=rank).remote()
-            for rank in range(workers)
-        ]
+    with _started(workers) as ray, _placed(ray, config, workers) as actors:
+        processes = [actor.remote() for actor in actors]
         try:
             return _run(ray, processes, config, report)
         except ray.exceptions.RayError as error:
@@ -138,8 +134,10 @@ def _started(workers: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _placed(ray: Any, config: TrainConfig, workers: int) -> Iterator[dict[str, Any]]:
-    """Yield the options of actors that have a CPU each, and a GPU where one is to be used."""
+def _placed(ray: Any, config: TrainConfig, workers: int) -> Iterator[list[Any]]:
+    """Yield actors to start, with a CPU each, and a GPU where one is to be used."""
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
     there = ray.cluster_resources()
     wants_gpu = config.device == "cuda" or (config.device == "auto" and there.get("GPU", 0) > 0)
     needs = {"CPU": 1.0} | ({"GPU": 1.0} if wants_gpu else {})
@@ -154,12 +152,10 @@ def _placed(ray: Any, config: TrainConfig, workers: int) -> Iterator[dict[str, A
             f"{have}, some of which may be taken",
             fix="Give fewer --workers, or wait until the cluster is free",
         )
+    options = {"num_cpus": 1, "num_gpus": needs.get("GPU", 0), "max_concurrency": 2}
+    places = [PlacementGroupSchedulingStrategy(group, rank) for rank in range(workers)]
     try:
-        yield {
-            "num_cpus": 1,
-            "num_gpus": 1 if wants_gpu else 0,
-            "max_concurrency": 2,
-            "placement_group": group,
-        }
+        actor = ray.remote(_Process)
+        yield [actor.options(scheduling_strategy=place, **options) for place in places]
     finally:
         ray.util.remove_placement_group(group)

@@ -130,8 +130,12 @@ def test_one_process_writes_and_checkpoints_are_the_same_files(runs: Path, name:
 
 def test_every_process_is_told_what_does_not_fit(runs: Path) -> None:
     for rank in range(2):
-        assert "2 processes were started, and parallel is none" in summary(runs, "none", rank)["error"]
-        assert "a batch of 7 sequences cannot be shared by 2" in summary(runs, "uneven", rank)["error"]
+        assert (
+            "2 processes were started, and parallel is none" in summary(runs, "none", rank)["error"]
+        )
+        assert (
+            "a batch of 7 sequences cannot be shared by 2" in summary(runs, "uneven", rank)["error"]
+        )
 
 
 def test_what_processes_share_is_chosen_by_the_recipe() -> None:

@@ -43,9 +43,7 @@ def test_visible_keys_of_a_banded_model_are_those_of_its_masks(window: int, T: i
     assert flops_per_token(shape, T) == weights + 12 * 32 * (2 * T + 2 * min(window, T))
 
 
-@pytest.mark.parametrize(
-    "shape", [SHAPE, replace(SHAPE, post_norm=True), replace(SHAPE, window=3)]
-)
+@pytest.mark.parametrize("shape", [SHAPE, replace(SHAPE, post_norm=True), replace(SHAPE, window=3)])
 def test_parameters_are_those_of_the_model(shape: Architecture) -> None:
     with torch.device("meta"):
         model = GPT(shape, dropout=0.0)

@@ -97,9 +97,7 @@ class Largest(TorchDispatchMode):
         super().__init__()
         self.numel = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         sizes = [leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         self.numel = max([self.numel, *sizes])

@@ -70,7 +70,9 @@ def test_compilation_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPat
         require_compiler(torch.device("cuda"))
 
 
-def test_blocks_are_compiled_one_by_one(shape: Architecture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_compiled_one_by_one(
+    shape: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without compiling: that takes a minute."""
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))

@@ -35,9 +35,7 @@ def by_formula(first: int, full: int, over: int, length: int, steps: int) -> lis
     return batches
 
 
-@given(
-    st.integers(1, 6), st.integers(1, 40), st.integers(1, 5000), st.sampled_from([1, 16, 100])
-)
+@given(st.integers(1, 6), st.integers(1, 40), st.integers(1, 5000), st.sampled_from([1, 16, 100]))
 def test_a_ramp_is_the_line_of_the_paper_in_whole_first_batches(
     first: int, more: int, over: int, length: int
 ) -> None:
