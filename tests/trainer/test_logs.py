@@ -130,7 +130,7 @@ def test_wandb_that_does_not_start_says_what_to_do(
     monkeypatch.setitem(sys.modules, "wandb", WandB(broken=True))
 
     with (
-        pytest.raises(StageError, match="did not start. api_key not configured. Log in"),
+        pytest.raises(StageError, match=r"did not start\. api_key not configured\. Log in"),
         logs.writers(str(tmp_path), names=["wandb"], step=0, settings={}),
     ):
         pytest.fail("started")

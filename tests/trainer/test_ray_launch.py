@@ -44,7 +44,7 @@ def test_more_gpus_than_there_are_is_told(mix: str, tmp_path: Path) -> None:
     ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0})
 
     with (
-        pytest.raises(StageError, match="no place for 2 processes.*2 CPUs and 0 GPUs"),
+        pytest.raises(StageError, match=r"no place for 2 processes.*2 CPUs and 0 GPUs"),
         _placed(ray, config, 2),
     ):
         pytest.fail("placed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_ramp_is_the_line_of_the_paper_in_whole_first_batches(
     expected = by_formula(first, full, over, length, 200)
 
     ends = [plan.tokens_after(step) // length for step in range(201)]
-    assert [b - a for a, b in zip(ends, ends[1:], strict=False)] == expected
+    assert [b - a for a, b in itertools.pairwise(ends)] == expected
     assert [plan.batch_at(position) for position in ends[:-1]] == expected
     assert plan.tokens == ends[-1] * length
     again = planned(
