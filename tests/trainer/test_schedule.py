@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpus.config import load_recipe
 from corpus.errors import RecipeError
-from corpus.trainer.config import TrainConfig
+from corpus.trainer.config import TrainConfig, load_train_config
 from corpus.trainer.optimizer import learning_rate
 from corpus.trainer.schedule import Schedule, schedule
 
@@ -120,3 +122,15 @@ def test_gpt1_warms_up_over_2000_updates_and_ends_at_nothing() -> None:
 def test_a_schedule_that_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         planned(100, steps=10, batch_sequences=8, **changes)
+
+
+@pytest.mark.parametrize("name", ["tiny", "gpt3"])
+def test_the_recipes_of_the_repository_have_a_schedule(name: str) -> None:
+    path = Path(__file__).parents[2] / "pipelines" / name
+    config = load_train_config(str(path / "train.yaml"))
+    length = load_recipe(str(path / "mix.yaml")).mix.sequence_length
+
+    plan = schedule(config, length)
+
+    assert plan.tokens >= (config.tokens or 0)
+    assert (len(plan.stages) > 1) == (name == "gpt3")
