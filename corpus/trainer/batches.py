@@ -21,7 +21,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,20 @@ class Sequences(Protocol):
 
     def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return token ids [len(positions), sequence_length + 1]."""
+
+
+@runtime_checkable
+class FetchedSequences(Sequences, Protocol):
+    """Sequences that lie elsewhere, and are fetched sooner when it is known which come next.
+
+    Attributes:
+        look_ahead: Positions, from the one that is read on, that are worth being told.
+    """
+
+    look_ahead: int
+
+    def expect(self, positions: NDArray[np.int64]) -> None:
+        """Begin to fetch the sequences at these positions."""
 
 
 class Batches(Iterator[NDArray[Any]]):
@@ -92,10 +106,7 @@ class Batches(Iterator[NDArray[Any]]):
         """
         if self._reader is None:
             self._reader = _Reader(
-                lambda position: self._sequences.read(self._share(position)),
-                self._position,
-                self._sizes,
-                self._prefetch,
+                self._sequences, self._share, self._sizes, self._position, self._prefetch
             )
         start = time.perf_counter()
         batch = self._reader.get()
@@ -162,31 +173,42 @@ class _Reader:
 
     def __init__(
         self,
-        read: Callable[[int], NDArray[Any]],
-        position: int,
+        sequences: Sequences,
+        share: Callable[[int], NDArray[np.int64]],
         sizes: Callable[[int], int],
+        position: int,
         prefetch: int,
     ) -> None:
+        self._sequences, self._share, self._sizes = sequences, share, sizes
         self._queue: queue.Queue[NDArray[Any] | BaseException] = queue.Queue(maxsize=prefetch)
         self._stopping = threading.Event()
         # A daemon: an interpreter that exits without close() must not wait for it.
         self._thread = threading.Thread(
-            target=self._run, args=(read, position, sizes), name="batches", daemon=True
+            target=self._run, args=(position,), name="batches", daemon=True
         )
         self._thread.start()
 
-    def _run(
-        self, read: Callable[[int], NDArray[Any]], position: int, sizes: Callable[[int], int]
-    ) -> None:
+    def _run(self, position: int) -> None:
+        sequences = self._sequences
+        expecting = sequences if isinstance(sequences, FetchedSequences) else None
+        ahead, expected = 0, position  # sequences from this batch on, and up to which batch
         while not self._stopping.is_set():
             try:
-                item: NDArray[Any] | BaseException = read(position)
+                share = self._share(position)
+                if expected == position:  # reading tells what is read
+                    ahead, expected = len(share), position + self._sizes(position)
+                while expecting and ahead < expecting.look_ahead:
+                    told = self._share(expected)
+                    expecting.expect(told)
+                    ahead, expected = ahead + len(told), expected + self._sizes(expected)
+                item: NDArray[Any] | BaseException = sequences.read(share)
+                ahead -= len(share)
             except BaseException as error:  # noqa: BLE001 - raised again where the batch is asked for
                 item = error
             self._put(item)
             if isinstance(item, BaseException):
                 return
-            position += sizes(position)
+            position += self._sizes(position)
 
     def _put(self, item: NDArray[Any] | BaseException) -> None:
         while not self._stopping.is_set():

@@ -99,7 +99,7 @@ def train(config: TrainConfig, *, report: Callable[[Metrics], None]) -> Summary:
         )
     logs.require_installed(config.log)
     with joined(config.device) as world:
-        data = MixtureSequences.open(find_mixture(config.mixture))
+        data = MixtureSequences.open(find_mixture(config.mixture), cache=config.cache)
         shape = config.model.architecture(data.vocabulary_size)
         check_fit(shape, data)
         plan = schedule(config, data.sequence_length)
