@@ -14,8 +14,8 @@ Three things that the papers print are not taken over as printed:
 
 One thing is not published at all: how wide the bands are in GPT-3's "alternating dense and locally
 banded sparse attention patterns". So the presets are dense, and a band is asked for by its width
-(`Architecture.window`). What is known: OpenAI's gpt-oss card says that it follows GPT-3 with "a
-bandwidth [of] 128 tokens", and GPT-Neo, the first open reproduction, took 256.
+(`Architecture.window`). What is known: OpenAI's card of gpt-oss says that it follows GPT-3, "where
+the bandwidth is 128 tokens", and GPT-Neo, the first open reproduction, took 256.
 """
 
 from __future__ import annotations

@@ -29,18 +29,22 @@ def test_flops_of_a_dense_model_are_those_that_torch_counts() -> None:
 
 
 @pytest.mark.parametrize("window", [1, 5, 24, 99])
-@pytest.mark.parametrize("T", [1, 7, 24])
-def test_visible_keys_of_a_banded_model_are_those_of_its_masks(window: int, T: int) -> None:
+@pytest.mark.parametrize("length", [1, 7, 24])
+def test_visible_keys_of_a_banded_model_are_those_of_its_masks(window: int, length: int) -> None:
     shape = replace(SHAPE, window=window)
     seen = 0
     for layer in range(4):
-        for t in range(T):
-            band = window if layer in (1, 3) else T
+        for t in range(length):
+            band = window if layer in (1, 3) else length
             seen += sum(1 for key in range(t + 1) if t - key < band)
     weights = 6 * (parameter_count(shape) - 24 * 32)
 
-    assert flops_per_token(shape, T, causal=True) == pytest.approx(weights + 12 * 32 * seen / T)
-    assert flops_per_token(shape, T) == weights + 12 * 32 * (2 * T + 2 * min(window, T))
+    assert flops_per_token(shape, length, causal=True) == pytest.approx(
+        weights + 12 * 32 * seen / length
+    )
+    assert flops_per_token(shape, length) == weights + 12 * 32 * (
+        2 * length + 2 * min(window, length)
+    )
 
 
 @pytest.mark.parametrize("shape", [SHAPE, replace(SHAPE, post_norm=True), replace(SHAPE, window=3)])
