@@ -7,21 +7,19 @@ Everything heavy is imported by the verb that needs it.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from corpus.errors import CorpusError, StageError
+from corpus.errors import CorpusError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
 from corpus.verbs import model as model_verbs
 from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
+from corpus.verbs import train as train_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
-
-if TYPE_CHECKING:
-    from corpus.trainer.metrics import Metrics
 
 INTERRUPTED = 130
 
@@ -180,52 +178,7 @@ _stage_verb("tokenize", "Write token shards")
 _stage_verb("mix", "Mix the sources by weight")
 
 
-@app.command("train")
-def train_command(
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="The training recipe.", metavar="FILE")
-    ] = "train.yaml",
-    set_: Sets = None,
-    json_output: Json = False,
-) -> None:
-    """Train a model on what was built; a run that was stopped goes on.
-
-    Example: corpus train --config pipelines/tiny/train.yaml
-    """
-    try:
-        from corpus.trainer.loop import train
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"the trainer needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
-    import dataclasses
-
-    from corpus.trainer.config import load_train_config
-
-    recipe = load_train_config(config, set_ or [])
-    summary = train(recipe, report=lambda step: None if json_output else print(_step_line(step)))
-    if json_output:
-        _print_json(dataclasses.asdict(summary))
-        return
-    held_out = ", ".join(f"{source} {loss:.3f}" for source, loss in summary.validation.items())
-    print(f"validation loss: {held_out}")
-    print(f"sample:\n{summary.sample}")
-    print(f"Trained in {summary.seconds:.0f} s; checkpoint in {summary.checkpoint}")
-
-
-def _step_line(step: Metrics) -> str:
-    left = (step.steps - step.step) * step.tokens / step.step / max(step.tokens_per_second, 1e-9)
-    held_out = "".join(f", {source} {loss:.3f}" for source, loss in step.validation.items())
-    return (
-        f"step {step.step}/{step.steps}: loss {step.loss:.3f}{held_out}, "
-        f"{step.tokens_per_second:,.0f} tokens/s, waited {step.data_wait * 1000:.1f} ms for data, "
-        f"{left:.0f} s left"
-    )
-
-
+app.command("train")(train_verbs.train)
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
 app.command("report")(report_verbs.report_command)

@@ -57,7 +57,6 @@ class Tokenizer:
         self.name = vocabulary.name
         self.vocabulary_size = vocabulary.size
         self.end_of_text = vocabulary.end_of_text
-        self._ranks = vocabulary.ranks
         ranks = sorted(vocabulary.ranks.items(), key=lambda item: item[1])
         self._ranks_file = b"".join(
             b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in ranks
@@ -141,10 +140,11 @@ def cut(text: str) -> list[str]:
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-def load(vocabulary: str) -> Tokenizer:
+def load(vocabulary: str, *, end_of_text: int | None = None, size: int | None = None) -> Tokenizer:
     """Load a vocabulary: "gpt2" (packaged), a tiktoken ranks file, or a `tokenizer.json`.
 
-    A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks. A
+    A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks,
+    unless it was written from a `tokenizer.json` and both numbers are given (`from_ranks`). A
     `tokenizer.json` has to be a byte-level BPE with the GPT-2 split.
 
     Raises:
@@ -163,11 +163,14 @@ def load(vocabulary: str) -> Tokenizer:
         return _built(data, "gpt2", "corpus/text/gpt2.tiktoken")
     with storage.open_input(vocabulary) as file:
         data = file.read(MAX_FILE_BYTES + 1)
-    return _built(data, storage.name(vocabulary), vocabulary)
+    return _built(data, storage.name(vocabulary), vocabulary, end_of_text, size)
 
 
 @functools.lru_cache(maxsize=2)
-def _built(data: bytes, name: str, where: str) -> Tokenizer:
+def _built(
+    data: bytes, name: str, where: str, end_of_text: int | None = None, size: int | None = None
+) -> Tokenizer:
     """Build a vocabulary, or return the one built before: it takes as long as 5 MB of text."""
-    parse = from_json if where.endswith(".json") else from_ranks
-    return Tokenizer(parse(data, name=name, where=where))
+    if where.endswith(".json"):
+        return Tokenizer(from_json(data, name=name, where=where))
+    return Tokenizer(from_ranks(data, name=name, where=where, end_of_text=end_of_text, size=size))

@@ -57,8 +57,23 @@ def _not_a_vocabulary(where: str, why: str) -> InputError:
     )
 
 
-def from_ranks(data: bytes, *, name: str, where: str) -> Vocabulary:
+def from_ranks(
+    data: bytes,
+    *,
+    name: str,
+    where: str,
+    end_of_text: int | None = None,
+    size: int | None = None,
+) -> Vocabulary:
     """Read a tiktoken ranks file: a token a line, base64 and rank; end of text comes after them.
+
+    Args:
+        data: The file.
+        name: Of the vocabulary.
+        where: For errors.
+        end_of_text: Its id, where it is another one: the ranks are those of a `tokenizer.json`,
+            whose added tokens may stand anywhere, so that ids may be left out.
+        size: One more than the largest id, added tokens included; given with `end_of_text`.
 
     Raises:
         InputError: It is not such a file.
@@ -74,10 +89,16 @@ def from_ranks(data: bytes, *, name: str, where: str) -> Vocabulary:
             raise _not_a_vocabulary(
                 where, f"Line {number} is not a base64 token and its rank ({error})"
             ) from error
-    if len(ranks) != len(lines) or sorted(ranks.values()) != list(range(len(ranks))):
-        raise _not_a_vocabulary(where, "Its ranks are not 0, 1, 2, ... with one token each")
+    ids = sorted(ranks.values())
+    if end_of_text is None or size is None:
+        if len(ranks) != len(lines) or ids != list(range(len(ids))):
+            raise _not_a_vocabulary(where, "Its ranks are not 0, 1, 2, ... with one token each")
+        end_of_text, size = len(ids), len(ids) + 1
+    all_ids = {*ids, end_of_text}
+    if len(all_ids) != len(lines) + 1 or min(all_ids) < 0 or not max(all_ids) < size <= _MAX_ID:
+        raise _not_a_vocabulary(where, "Two tokens have one id, or an id is out of range")
     _require_bytes(ranks, where=where)
-    return Vocabulary(name, ranks, end_of_text=len(ranks), size=len(ranks) + 1)
+    return Vocabulary(name, ranks, end_of_text=end_of_text, size=size)
 
 
 def _require_size(data: bytes, *, where: str) -> None:

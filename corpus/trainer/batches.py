@@ -8,8 +8,9 @@ numpy and memory maps only, so that it serves any trainer::
 
 The order is the mixture's and a function of the position alone (GPT-3 Appendix B: "sampled without
 replacement during training (until an epoch boundary is reached)"), so the whole state is one
-integer. Global batch n holds positions [n*B, (n+1)*B), and each rank takes its share of it in the
-order of the ranks: any number of ranks sees the same batches.
+integer. A global batch holds the B positions from it on, and each rank takes its share of them in
+the order of the ranks: any number of ranks sees the same batches. B may change with the position (a
+ramp), which is still nothing to remember.
 
 One thread is enough: it reads hundreds of millions of tokens a second, a GPU takes half a million.
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -60,10 +61,11 @@ class Batches(Iterator[NDArray[Any]]):
 
     Args:
         sequences: Where they come from.
-        batch_sequences: Sequences of a global batch, over all ranks.
+        batch_sequences: Sequences of a global batch, over all ranks; or what gives them for the
+            position that a batch begins at.
         position: Sequences that have been trained on already, over all ranks.
         rank: Which share of each batch to return.
-        world_size: Number of shares; divides `batch_sequences`.
+        world_size: Number of shares; divides every batch.
         prefetch: Batches read ahead.
 
     Attributes:
@@ -77,25 +79,21 @@ class Batches(Iterator[NDArray[Any]]):
         self,
         sequences: Sequences,
         *,
-        batch_sequences: int,
+        batch_sequences: int | Callable[[int], int],
         position: int = 0,
         rank: int = 0,
         world_size: int = 1,
         prefetch: int = 4,
     ) -> None:
-        if batch_sequences % world_size:
-            raise InputError(
-                f"a batch of {batch_sequences} sequences cannot be shared by {world_size} ranks",
-                where="batch_sequences",
-                fix=f"Make it a multiple of {world_size}",
-            )
+        if isinstance(batch_sequences, int):
+            require_shares(batch_sequences, world_size)
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} of {world_size}")
         self.data_wait = 0.0
         self._sequences = sequences
-        self._batch = batch_sequences
-        self._share = batch_sequences // world_size
+        self._sizes = batch_sequences if callable(batch_sequences) else lambda _: batch_sequences
         self._rank = rank
+        self._world_size = world_size
         self._prefetch = prefetch
         self._position = position
         self._reader: _Reader | None = None
@@ -107,13 +105,20 @@ class Batches(Iterator[NDArray[Any]]):
             Exception: Whatever reading raised in the thread.
         """
         if self._reader is None:
-            first = self._position + self._rank * self._share
-            self._reader = _Reader(self._sequences, first, self._share, self._batch, self._prefetch)
+            self._reader = _Reader(
+                self._sequences, self._share, self._sizes, self._position, self._prefetch
+            )
         start = time.perf_counter()
         batch = self._reader.get()
         self.data_wait = time.perf_counter() - start
-        self._position += self._batch
+        self._position += self._sizes(self._position)
         return batch
+
+    def _share(self, position: int) -> NDArray[np.int64]:
+        """Return the positions that this rank has of the batch that begins there."""
+        count = require_shares(self._sizes(position), self._world_size)
+        first = position + self._rank * count
+        return np.arange(first, first + count, dtype=np.int64)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state: the position behind the last batch that was returned, and of what."""
@@ -148,37 +153,62 @@ class Batches(Iterator[NDArray[Any]]):
         self.close()
 
 
+def require_shares(batch_sequences: int, world_size: int) -> int:
+    """Return the sequences that each rank has of a batch.
+
+    Raises:
+        InputError: They cannot be shared evenly.
+    """
+    if batch_sequences % world_size:
+        raise InputError(
+            f"a batch of {batch_sequences} sequences cannot be shared by {world_size} ranks",
+            where="batch_sequences",
+            fix=f"Make it a multiple of {world_size}",
+        )
+    return batch_sequences // world_size
+
+
 class _Reader:
     """The thread that reads ahead, and the queue between it and the loader."""
 
     def __init__(
-        self, sequences: Sequences, first: int, count: int, stride: int, prefetch: int
+        self,
+        sequences: Sequences,
+        share: Callable[[int], NDArray[np.int64]],
+        sizes: Callable[[int], int],
+        position: int,
+        prefetch: int,
     ) -> None:
+        self._sequences, self._share, self._sizes = sequences, share, sizes
         self._queue: queue.Queue[NDArray[Any] | BaseException] = queue.Queue(maxsize=prefetch)
         self._stopping = threading.Event()
         # A daemon: an interpreter that exits without close() must not wait for it.
         self._thread = threading.Thread(
-            target=self._run, args=(sequences, first, count, stride), name="batches", daemon=True
+            target=self._run, args=(position,), name="batches", daemon=True
         )
         self._thread.start()
 
-    def _run(self, sequences: Sequences, first: int, count: int, stride: int) -> None:
-        offsets = np.arange(count, dtype=np.int64)
+    def _run(self, position: int) -> None:
+        sequences = self._sequences
         expecting = sequences if isinstance(sequences, FetchedSequences) else None
-        ahead = -(-expecting.look_ahead // count) * stride if expecting else 0
-        expected = first + stride  # reading tells what is read
+        ahead, expected = 0, position  # sequences from this batch on, and up to which batch
         while not self._stopping.is_set():
             try:
-                while expecting and expected < first + ahead:
-                    expecting.expect(expected + offsets)
-                    expected += stride
-                item: NDArray[Any] | BaseException = sequences.read(first + offsets)
+                share = self._share(position)
+                if expected == position:  # reading tells what is read
+                    ahead, expected = len(share), position + self._sizes(position)
+                while expecting and ahead < expecting.look_ahead:
+                    told = self._share(expected)
+                    expecting.expect(told)
+                    ahead, expected = ahead + len(told), expected + self._sizes(expected)
+                item: NDArray[Any] | BaseException = sequences.read(share)
+                ahead -= len(share)
             except BaseException as error:  # noqa: BLE001 - raised again where the batch is asked for
                 item = error
             self._put(item)
             if isinstance(item, BaseException):
                 return
-            first += stride
+            position += self._sizes(position)
 
     def _put(self, item: NDArray[Any] | BaseException) -> None:
         while not self._stopping.is_set():

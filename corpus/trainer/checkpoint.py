@@ -3,11 +3,12 @@
 One folder a checkpoint, `checkpoints/step-00001000/`::
 
     model.safetensors       the weights
-    training.safetensors    the optimizer's tensors and the states of the random generators
+    training.safetensors    the optimizer's tensors
     vocabulary.tiktoken     the vocabulary, as a tiktoken ranks file
-    checkpoint.json         the rest: step, position in the data, settings; size and SHA-256 of
-                            the files above
+    checkpoint.json         the rest: step, position in the data, settings, what the ranks file
+                            cannot say of the vocabulary; size and SHA-256 of the files above
 
+Tensors are whole, whatever number of processes they come from, and any number can go on from them.
 `checkpoint.json` is written last, so a checkpoint that has it was whole once; the digests say
 whether it still is. One that is not (a full disk, a truncated copy) is passed over with a warning,
 and the one before it is used.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -28,12 +29,14 @@ from torch import Tensor
 
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
+from corpus.text.tokenizer import Tokenizer
+from corpus.trainer import state
 from corpus.trainer.model import GPT
 from corpus.trainer.presets import Architecture
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS, TRAINING, CONTENT = "model.safetensors", "training.safetensors", "checkpoint.json"
 VOCABULARY = "vocabulary.tiktoken"
 # What a model was before its shape had these fields, so that older checkpoints open and go on.
@@ -46,6 +49,23 @@ _FOLDER = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True, slots=True)
+class VocabularyEntry:
+    """What a checkpoint says of its vocabulary besides the ranks.
+
+    A ranks file has end of text behind its ranks. A `tokenizer.json` may have it anywhere.
+
+    Attributes:
+        name: As `Tokenizer.name`.
+        end_of_text: Id that ends a document.
+        size: One more than the largest id.
+    """
+
+    name: str
+    end_of_text: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A checkpoint that was read and found whole.
 
@@ -55,8 +75,8 @@ class Checkpoint:
         loader: State of the loader (`Batches.state_dict`).
         settings: The settings of the run that the weights depend on.
         weights: Parameters by name.
-        training: Optimizer tensors as `<name of the parameter>/<name of the state>`, and the random
-            states as `random/cpu` and `random/cuda`.
+        training: Optimizer tensors as `<name of the parameter>/<name of the state>`.
+        vocabulary: Of the text that it was trained on.
     """
 
     folder: str
@@ -65,6 +85,7 @@ class Checkpoint:
     settings: dict[str, Any]
     weights: dict[str, Tensor]
     training: dict[str, Tensor]
+    vocabulary: VocabularyEntry
 
 
 def folder_of(output: str, step: int) -> str:
@@ -87,28 +108,32 @@ def save(
     optimizer: torch.optim.Optimizer,
     loader: Mapping[str, Any],
     settings: Mapping[str, Any],
-    vocabulary: bytes,
+    tokenizer: Tokenizer,
     keep: int,
+    leads: bool = True,
 ) -> str:
     """Write a checkpoint, remove all but the latest `keep`, and return its folder.
 
-    `vocabulary` is a tiktoken ranks file (`Tokenizer.ranks_file`).
+    Every process of a run calls this, since each may hold a part; the one that `leads` writes.
 
     Raises:
         OutputError: It cannot be written.
     """
     folder = folder_of(output, step)
+    weights = state.weights_of(model, leads=leads)
+    training = state.training_of(model, optimizer, leads=leads)
+    if not leads:
+        return folder
     _remove(folder)  # an unfinished or damaged one of the same step
-    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     files = {}
-    for name, tensors in ((WEIGHTS, weights), (TRAINING, _training_tensors(model, optimizer))):
+    for name, tensors in ((WEIGHTS, weights), (TRAINING, training)):
         path = storage.join(folder, name)
         with storage.publish(path) as temporary:
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
         size, digest = storage.digest(path)
         files[name] = {"bytes": size, "sha256": digest}
     path = storage.join(folder, VOCABULARY)
-    storage.write_bytes(path, vocabulary)
+    storage.write_bytes(path, tokenizer.ranks_file())
     size, digest = storage.digest(path)
     files[VOCABULARY] = {"bytes": size, "sha256": digest}
     content = {
@@ -116,6 +141,9 @@ def save(
         "step": step,
         "loader": dict(loader),
         "settings": dict(settings),
+        "vocabulary": asdict(
+            VocabularyEntry(tokenizer.name, tokenizer.end_of_text, tokenizer.vocabulary_size)
+        ),
         "files": files,
     }
     storage.write_json(storage.join(folder, CONTENT), content)
@@ -135,16 +163,6 @@ def _remove(folder: str) -> None:
     # The marker goes first: what a kill leaves of the folder is then no checkpoint.
     storage.remove(storage.join(folder, CONTENT))
     storage.remove(folder)
-
-
-def _training_tensors(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {"random/cpu": torch.get_rng_state()}
-    if model.wte.weight.is_cuda:
-        tensors["random/cuda"] = torch.cuda.get_rng_state(model.wte.weight.device)
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"{name}/{key}"] = value
-    return tensors
 
 
 def load_latest(output: str) -> Checkpoint | None:
@@ -186,7 +204,7 @@ def load(folder: str) -> Checkpoint:
         raise IntegrityError(
             f"not a checkpoint of format {FORMAT}", where=place, why="Its format field differs"
         )
-    if not {"step", "loader", "settings", "files"} <= content.keys():
+    if not {"step", "loader", "settings", "vocabulary", "files"} <= content.keys():
         raise IntegrityError("fields are missing", where=place, why="It was changed by hand")
     tensors = {}
     for name in (WEIGHTS, TRAINING, VOCABULARY):
@@ -216,6 +234,7 @@ def load(folder: str) -> Checkpoint:
         settings=_ADDED_LATER | content["settings"],
         weights=tensors[WEIGHTS],
         training=tensors[TRAINING],
+        vocabulary=VocabularyEntry(**content["vocabulary"]),
     )
 
 
@@ -225,37 +244,14 @@ def restore_weights(checkpoint: Checkpoint, model: GPT) -> None:
     Raises:
         InputError: The checkpoint is of a model of another shape.
     """
-    parameters = dict(model.named_parameters())
-    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
-    if shapes != {name: tuple(parameter.shape) for name, parameter in parameters.items()}:
-        raise InputError(
-            "the checkpoint is of a model of another shape",
-            where=checkpoint.folder,
-            fix="Use the sizes that it was trained with, or another output folder",
-        )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(checkpoint.weights[name])
+    state.set_weights(model, checkpoint.weights, where=checkpoint.folder)
 
 
 def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
-    """Put a checkpoint into a model and its optimizer, and set torch's random states.
+    """Put a checkpoint into a model and its optimizer, in whatever parts they are kept.
 
     Raises:
         InputError: The checkpoint is of a model of another shape.
     """
     restore_weights(checkpoint, model)
-    parameters = dict(model.named_parameters())
-    # The random states are kept as tensors beside the optimizer's, under a name no parameter has.
-    for key, value in checkpoint.training.items():
-        name, _, state = key.rpartition("/")
-        if name == "random":
-            continue
-        parameter = parameters[name]
-        # Adam's step counter stays on the CPU unless it is fused, as torch itself decides.
-        on_device = state != "step" or optimizer.param_groups[0].get("fused")
-        device = parameter.device if on_device else torch.device("cpu")
-        optimizer.state[parameter][state] = value.to(device, copy=True)
-    torch.set_rng_state(checkpoint.training["random/cpu"])
-    if model.wte.weight.is_cuda and "random/cuda" in checkpoint.training:
-        torch.cuda.set_rng_state(checkpoint.training["random/cuda"], model.wte.weight.device)
+    state.set_training(model, optimizer, checkpoint.training)

@@ -11,13 +11,13 @@ folder of a build is, and not to the recipe: they name what was built here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from corpus import storage
-from corpus.errors import InputError, RecipeError
+from corpus.errors import InputError
 from corpus.settings import Settings, load_settings
 from corpus.trainer.presets import PRESETS, Architecture
 
@@ -120,6 +120,17 @@ class OptimizerConfig(Settings):
     """Highest global norm of the gradient: "we clip the global norm of the gradient at 1.0"."""
 
 
+class RampConfig(Settings):
+    """Small batches at the start, which grow "linearly": GPT-3 Appendix B."""
+
+    from_tokens: PositiveInt = 32_768
+    """Tokens of the first batch: "a small value (32k tokens)". Later ones are whole multiples of it
+    up to the full one."""
+    over_tokens: PositiveInt
+    """Tokens until the batch is full: "over the first 4-12 billion tokens of training, depending on
+    the model size"."""
+
+
 class ValidationConfig(Settings):
     """The loss on the sequences that the mix held out, for each source."""
 
@@ -154,7 +165,10 @@ class CacheConfig(Settings):
 
 
 class SampleConfig(Settings):
-    """The text that the model writes when training is done."""
+    """The text that the model writes when training is done, and on the way if that is asked for."""
+
+    every: PositiveInt | None = None
+    """Steps between two samples (`samples.txt`); left out, there is one at the end only."""
 
     prompt: str = ""
     """What it starts from; nothing: the start of a document."""
@@ -188,12 +202,23 @@ class TrainConfig(Settings):
     """Sequences an optimizer step; this or `batch_tokens`. Left out, it is the preset's."""
     batch_tokens: PositiveInt | None = None
     """Tokens an optimizer step, rounded down to whole sequences."""
+    ramp: RampConfig | None = None
+    """Smaller batches at the start; left out, all have the same size."""
     micro_batch: PositiveInt = 8
-    """Sequences that are computed at once: more is faster and takes more memory. Ours."""
+    """Sequences that a process computes at once, their gradients added up to the batch's: more is
+    faster and takes more memory. Ours."""
     dropout: Share = 0.0
     """On embeddings, attention and residuals: GPT-1 has 0.1, GPT-3 does not mention it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto`: one GPU where there is one, else the CPU. bfloat16 on a GPU, float32 on a CPU."""
+    """`auto`: a GPU where there is one, else the CPU. bfloat16 on a GPU, float32 on a CPU."""
+    parallel: Literal["auto", "none", "ddp", "fsdp"] = "auto"
+    """What the processes that torchrun starts share: `ddp`, a whole model each; `fsdp`, a part of
+    the weights, gradients and moments each (FSDP2). `auto`: `ddp`, where there are several."""
+    compile: bool = False
+    """Compile the blocks by torch.compile: faster after a minute. Needs a compiler on a CPU."""
+    checkpoint_activations: bool = False
+    """Keep only the input of each block, and compute it again for the gradient: the same loss with
+    less memory, a third more arithmetic."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """AdamW and its schedule."""
     validation: ValidationConfig = ValidationConfig()
@@ -207,7 +232,9 @@ class TrainConfig(Settings):
     cache: CacheConfig = CacheConfig()
     """Where shards of a mixture in an object store are kept meanwhile."""
     sample: SampleConfig = SampleConfig()
-    """The text at the end."""
+    """What the model writes."""
+    log: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where metrics go besides `metrics.jsonl`; each has to be installed."""
 
     @model_validator(mode="after")
     def _complete(self) -> TrainConfig:
@@ -222,68 +249,6 @@ class TrainConfig(Settings):
             named = f"for {self.model.preset} none is published" if preset else "it is no preset"
             raise ValueError(f"optimizer.learning_rate has to be given: {named}")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A run in numbers, after all that depends on the mixture and the preset has been filled in."""
-
-    steps: int
-    batch_sequences: int
-    batch_tokens: int
-    learning_rate: float
-    final_learning_rate: float
-    warmup_tokens: int
-    cosine_tokens: int
-
-
-# Of its 300 billion tokens GPT-3 decays over 260.
-COSINE_SHARE = (260, 300)
-
-
-def schedule(config: TrainConfig, sequence_length: int) -> Schedule:
-    """Return the numbers of a run.
-
-    Raises:
-        RecipeError: A batch under one sequence, a warm-up that outlasts the run, or a cosine that
-            ends before the warm-up.
-    """
-    preset = PRESETS[config.model.preset] if config.model.preset else None
-    wanted = config.batch_tokens or (preset.batch_tokens if preset else 0)
-    sequences = config.batch_sequences or wanted // sequence_length
-    if sequences < 1:
-        raise RecipeError(
-            f"{wanted} tokens are less than one sequence of {sequence_length}",
-            where="batch_tokens",
-            fix=f"Give at least {sequence_length}",
-        )
-    batch = sequences * sequence_length
-    steps = config.steps or -(-(config.tokens or 0) // batch)
-    total = steps * batch
-    settings = config.optimizer
-    rate = settings.learning_rate or (preset.learning_rate if preset else None)
-    assert rate is not None  # checked by TrainConfig
-    cosine = settings.cosine_tokens or total * COSINE_SHARE[0] // COSINE_SHARE[1]
-    if settings.warmup_tokens >= min(total, cosine):
-        raise RecipeError(
-            f"a warm-up of {settings.warmup_tokens:,} tokens does not end before "
-            + (
-                f"the run does, at {total:,}"
-                if settings.warmup_tokens >= total
-                else f"the cosine, at {cosine:,}"
-            ),
-            where="optimizer.warmup_tokens",
-            fix=f"Set it to a small part of the run, for example {total // 100}",
-        )
-    return Schedule(
-        steps=steps,
-        batch_sequences=sequences,
-        batch_tokens=batch,
-        learning_rate=rate,
-        final_learning_rate=rate * settings.final_share,
-        warmup_tokens=settings.warmup_tokens,
-        cosine_tokens=cosine,
-    )
 
 
 def load_train_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:

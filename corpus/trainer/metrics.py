@@ -1,4 +1,4 @@
-"""What a run tells while it goes: one line of `metrics.jsonl` a step.
+"""What a run tells while it goes: one line of `metrics.jsonl` a step, and one on the terminal.
 
 The file is cut back to the checkpoint when a run goes on from one, so that every step is there
 once, with the values of the run that led to the final weights.
@@ -26,25 +26,52 @@ class Metrics:
         step: Its number, from 1.
         steps: Number of steps of the whole run.
         tokens: Tokens seen when it was done, since the start of training.
+        batch_sequences: Sequences of its batch, over all processes.
         loss: Mean cross-entropy of its batch in nats a token, before the update.
         learning_rate: Of this step.
         gradient_norm: Global norm of the gradient before it was clipped.
-        tokens_per_second: Mean since the last look at the loss, without validation and
-            checkpoints.
-        data_wait: Seconds that the step waited for its batch.
-        validation: Mean cross-entropy on the held-out sequences of each source; empty at most
-            steps.
+        tokens_per_second: Mean since the last look at the loss, over all processes, without
+            validation and checkpoints.
+        data_wait: Seconds that the step waited for its batch; of all processes the longest.
+        seconds_left: Until the last step, at this speed.
+        mfu: Share of the devices' peak that the model's arithmetic uses (corpus.trainer.flops);
+            None on a device whose peak is not known, such as a CPU.
+        validation: Mean cross-entropy on the held-out sequences of each source, in nats a token;
+            empty at most steps.
+        bits_per_byte: The same in bits a byte of text, which vocabularies do not change.
     """
 
     step: int
     steps: int
     tokens: int
+    batch_sequences: int
     loss: float
     learning_rate: float
     gradient_norm: float
     tokens_per_second: float
     data_wait: float
+    seconds_left: float
+    mfu: float | None = None
     validation: Mapping[str, float] = field(default_factory=dict)
+    bits_per_byte: Mapping[str, float] = field(default_factory=dict)
+
+
+def line(step: Metrics) -> str:
+    """Return what a person reads of a step."""
+    parts = [f"loss {step.loss:.3f}"]
+    parts += [
+        f"{source} {loss:.3f} ({step.bits_per_byte[source]:.3f} bits/byte)"
+        if source in step.bits_per_byte
+        else f"{source} {loss:.3f}"
+        for source, loss in step.validation.items()
+    ]
+    parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
+    if step.mfu is not None:
+        parts.append(f"MFU {step.mfu:.1%}")
+    parts.append(f"waited {step.data_wait * 1000:.1f} ms for data")
+    left = round(step.seconds_left)
+    parts.append(f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+    return f"step {step.step}/{step.steps}: {', '.join(parts)}"
 
 
 class MetricsFile:

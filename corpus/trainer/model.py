@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from corpus.trainer.attention import Pattern, attend, pattern, takes_flex
 from corpus.trainer.cache import Cache
+from corpus.trainer.loss import cross_entropy
 from corpus.trainer.presets import Architecture
 
 WEIGHT_DEVIATION = 0.02  # GPT-1 section 4.1, and wte in GPT-2's released code
@@ -217,9 +218,7 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats of `targets` [B, T] (int64) after `tokens`."""
-        logits = self(tokens)
-        # In float32 whatever the logits are: a sum over 50,257 terms is no place for bfloat16.
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        return cross_entropy(self.hidden(tokens), self.wte.weight, targets)
 
     def parameter_count(self) -> int:
         """Return the number of parameters, the tied embedding counted once, positions included."""

@@ -69,9 +69,18 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
     return Pretrained(
         folder=found.folder,
         model=model,
-        tokenizer=tokenizer.load(storage.join(found.folder, checkpoint.VOCABULARY)),
+        tokenizer=tokenizer_of(found),
         step=found.step,
         settings=found.settings,
+    )
+
+
+def tokenizer_of(found: checkpoint.Checkpoint) -> Tokenizer:
+    """Return the tokenizer of the text that a checkpoint was trained on."""
+    return tokenizer.load(
+        storage.join(found.folder, checkpoint.VOCABULARY),
+        end_of_text=found.vocabulary.end_of_text,
+        size=found.vocabulary.size,
     )
 
 

@@ -1,80 +1,61 @@
-"""One step of training and of validation, on whatever device: tokens in, losses out."""
+"""One step of training, on whatever device: tokens in, a loss and better weights out."""
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from corpus.errors import RecipeError
-from corpus.trainer.model import GPT
+from corpus.trainer.device import choose_device, precision, to_device
+from corpus.trainer.parallel import Trainable, gradients_shared, whole
+
+__all__ = ["choose_device", "optimizer_step", "precision", "seed_dropout", "to_device"]
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that a recipe means by `auto`, `cpu` or `cuda`.
+def seed_dropout(seed: int, step: int, rank: int) -> None:
+    """Set torch's random state to what is this step's and this process's own.
 
-    Raises:
-        RecipeError: A GPU is asked for where there is none.
+    A run that goes on, from any checkpoint and with any number of processes, so needs to remember
+    nothing of it.
     """
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise RecipeError(
-            "a GPU is asked for, and torch finds none",
-            where="device",
-            why=f"torch {torch.__version__} sees no CUDA device",
-            fix="Set device: auto, or install the CUDA build of torch and its driver",
-        )
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
-
-
-def to_device(batch: NDArray[Any], device: torch.device) -> Tensor:
-    """Return token ids as int64 on a device; they travel in the shard's own narrow type."""
-    tokens = torch.from_numpy(batch)
-    if device.type == "cuda":
-        # Pinned memory comes from torch's own cache, which does not hand it out again before the
-        # copy is done.
-        tokens = tokens.pin_memory().to(device, non_blocking=True)
-    return tokens.to(torch.int64)
-
-
-def precision(device: torch.device) -> torch.autocast:
-    """Return the context to compute in: bfloat16 where it is safe on a GPU, float32 on a CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, "u8")[0]))
 
 
 def optimizer_step(
-    model: GPT, optimizer: torch.optim.Optimizer, tokens: Tensor, *, micro_batch: int, clip: float
+    model: Trainable,
+    optimizer: torch.optim.Optimizer,
+    tokens: Tensor,
+    *,
+    micro_batch: int,
+    clip: float,
 ) -> tuple[Tensor, Tensor]:
     """Do one optimizer step on a batch [B, T + 1], computed `micro_batch` sequences at a time.
 
+    Where several processes train, `tokens` is this one's share, as large as that of the others.
+
     Returns:
-        The mean loss before the update and the norm of the gradient before clipping, on the
-        device: reading them waits for it.
+        The mean loss of these tokens before the update and the norm of the whole gradient before
+        clipping, on the device: reading them waits for it.
     """
     model.train()
     loss = torch.zeros((), device=tokens.device)
-    for part in tokens.split(micro_batch):
-        with precision(tokens.device):
-            # Weighted, so that a smaller last part counts for no more than its sequences.
-            share = model.loss(part[:, :-1], part[:, 1:]) * (len(part) / len(tokens))
-        share.backward()
+    parts = tokens.split(micro_batch)
+    for number, part in enumerate(parts, start=1):
+        with gradients_shared(model, number == len(parts)):
+            with precision(tokens.device):
+                # Weighted, so that a smaller last part counts for no more than its sequences.
+                share = model.loss(part[:, :-1], part[:, 1:]) * (len(part) / len(tokens))
+            share.backward()
         loss += share.detach()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    norm = _clip(list(model.parameters()), clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return loss, norm
 
 
-@torch.no_grad()
-def validation_loss(model: GPT, sequences: NDArray[Any], *, micro_batch: int) -> float:
-    """Return the mean cross-entropy in nats a token of sequences [n, T + 1], without dropout."""
-    device = model.wte.weight.device
-    model.eval()
-    total = 0.0
-    for start in range(0, len(sequences), micro_batch):
-        part = to_device(sequences[start : start + micro_batch], device)
-        with precision(device):
-            total += float(model.loss(part[:, :-1], part[:, 1:])) * len(part)
-    return total / len(sequences)
+def _clip(parameters: list[torch.nn.Parameter], highest: float) -> Tensor:
+    """Scale the gradients down to a global norm, and return the one that they had."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = whole(torch.nn.utils.get_total_norm(gradients))
+    torch.nn.utils.clip_grads_with_norm_(parameters, highest, norm)
+    return norm

@@ -221,6 +221,21 @@ def test_load_bad_ranks_file_says_why(data: bytes, why: str, tmp_path: Path) -> 
     assert str(path) in str(caught.value)
 
 
+def test_ranks_with_gaps_need_the_ids_that_a_file_cannot_say(tmp_path: Path) -> None:
+    """As a checkpoint keeps a tokenizer.json whose added tokens come first."""
+    path = str(ranks_file({token: rank + 3 for token, rank in SMALL.items()}, tmp_path / "gaps"))
+
+    loaded = tokenizer.load(path, end_of_text=1, size=2010)
+
+    assert (loaded.end_of_text, loaded.vocabulary_size) == (1, 2010)
+    assert loaded.decode_bytes(loaded.encode(["a fox"])[0]) == b"a fox"
+    for end, size in ((3, 2010), (-1, 2010), (1, 2002), (1, 1 << 40)):
+        with pytest.raises(InputError, match="have one id, or an id is out of range"):
+            tokenizer.load(path, end_of_text=end, size=size)
+    with pytest.raises(InputError, match="not 0, 1, 2"):
+        tokenizer.load(path)
+
+
 def alphabet() -> dict[int, str]:
     """Return GPT-2's printable character for each byte."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]

@@ -48,6 +48,35 @@ def test_ranks_together_see_the_same_batches_in_the_same_order(world_size: int) 
     assert together == [list(range(8 * n, 8 * n + 8)) for n in range(5)]
 
 
+def ramped(position: int) -> int:
+    """4 sequences a batch up to position 12, and 8 from there on."""
+    return 4 if position < 12 else 8
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_batches_grow_alike_for_any_number_of_ranks_and_from_any_position(world_size: int) -> None:
+    ranks = [
+        take(Batches(Counted(), batch_sequences=ramped, rank=rank, world_size=world_size), 5)
+        for rank in range(world_size)
+    ]
+    later = Batches(Counted(), batch_sequences=ramped)
+    later.load_state_dict({"position": 8, "mixture": "a"})
+
+    together = [[position for rank in ranks for position in rank[n]] for n in range(5)]
+
+    assert [len(batch) for batch in together] == [4, 4, 4, 8, 8]
+    assert [position for batch in together for position in batch] == list(range(28))
+    assert take(later, 3) == together[2:]
+    assert later.state_dict()["position"] == 28
+
+
+def test_a_growing_batch_that_cannot_be_shared_is_refused_when_it_comes() -> None:
+    with Batches(Counted(), batch_sequences=lambda p: 4 if p < 4 else 5, world_size=2) as batches:
+        next(batches)
+        with pytest.raises(InputError, match="5 sequences cannot be shared by 2 ranks"):
+            next(batches)
+
+
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
     with pytest.raises(InputError, match="8 sequences cannot be shared by 3 ranks"):
         Batches(Counted(), batch_sequences=8, rank=0, world_size=3)

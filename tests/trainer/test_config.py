@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import InputError, RecipeError
-from corpus.trainer.config import TrainConfig, find_mixture, load_train_config, schedule
+from corpus.trainer.config import TrainConfig, find_mixture, load_train_config
 from corpus.trainer.presets import GPT2_VOCABULARY
+from corpus.trainer.schedule import schedule
 
 SMALL = """
 mixture: data/tiny

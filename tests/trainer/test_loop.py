@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,23 @@ def test_a_run_made_in_two_parts_is_the_same_bits_as_one_in_one(mix: str, tmp_pa
 
     assert (first.resumed_from, second.resumed_from) == (None, 6)
     assert (whole.steps, whole.tokens) == (12, 12 * 6 * 16)
+    assert_same_run(whole, second)
+
+
+def test_a_run_made_in_two_parts_is_the_same_bits_on_a_ramp(mix: str, tmp_path: Path) -> None:
+    """The batch grows twice in the second part."""
+    ramp = {"from_tokens": 32, "over_tokens": 400}
+    optimizer = {"learning_rate": 1e-2, "warmup_tokens": 100, "cosine_tokens": 2000}
+    changes = {"ramp": ramp, "checkpoint_activations": True, "optimizer": optimizer}
+    whole = train(recipe(mix, tmp_path / "whole", **changes), report=quietly)
+
+    train(recipe(mix, tmp_path / "parts", steps=6, **changes), report=quietly)
+    second = train(recipe(mix, tmp_path / "parts", **changes), report=quietly)
+
+    sizes = [row["batch_sequences"] for row in rows(tmp_path / "whole")]
+    assert sizes == [2] * 7 + [4] * 3 + [6] * 2
+    assert second.tokens == sum(sizes) * 16
+    assert second.resumed_from == 6
     assert_same_run(whole, second)
 
 
@@ -193,6 +212,39 @@ def test_a_run_leaves_the_random_state_of_its_caller(mix: str, tmp_path: Path) -
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_samples_on_the_way_are_those_of_the_run_that_led_here(mix: str, tmp_path: Path) -> None:
+    often = {"sample": {"prompt": "the ", "tokens": 5, "every": 4}}
+    summary = train(recipe(mix, tmp_path / "whole", **often), report=quietly)
+
+    def stop(metrics: Metrics) -> None:
+        if metrics.step == 10:
+            raise KeyboardInterrupt
+
+    rarely = often | {"checkpoint": {"every": 6}}
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(mix, tmp_path / "parts", **rarely), report=stop)
+    train(recipe(mix, tmp_path / "parts", **rarely), report=quietly)
+
+    text = (tmp_path / "whole/samples.txt").read_text()
+    assert re.findall(r"=== step (\d+) ===\n(the )", text) == [
+        (n, "the ") for n in ("4", "8", "12")
+    ]
+    assert text.endswith(f"=== step 12 ===\n{summary.sample}\n\n")
+    assert (tmp_path / "parts/samples.txt").read_text() == text
+
+
+def test_the_held_out_loss_is_told_in_bits_a_byte_too(mix: str, tmp_path: Path) -> None:
+    """One token is one byte in this vocabulary, but for the ends of documents."""
+    summary = train(recipe(mix, tmp_path / "run", steps=6), report=quietly)
+
+    row = rows(tmp_path / "run")[-1]
+    assert row["bits_per_byte"] == dict(summary.bits_per_byte)
+    assert summary.validation.keys() == summary.bits_per_byte.keys()
+    for source, loss in summary.validation.items():
+        bits = loss / math.log(2)
+        assert bits <= summary.bits_per_byte[source] < 1.05 * bits
+
+
 def test_another_seed_gives_another_run(mix: str, tmp_path: Path) -> None:
     one = train(recipe(mix, tmp_path / "one"), report=quietly)
     other = train(recipe(mix, tmp_path / "other", seed=4), report=quietly)
@@ -232,6 +284,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     [
         ({"batch_sequences": 4}, "batch_sequences was 6 and is 4"),
         ({"seed": 9}, "seed was 3 and is 9"),
+        (
+            {"ramp": {"from_tokens": 32, "over_tokens": 500}, "steps": 30},
+            "ramp.over_tokens was None and is 500",
+        ),
         ({"dropout": 0.0}, r"dropout was 0\.1 and is 0\.0"),
         ({"model": {**SIZES, "n_layer": 3, "context": 16}}, "model.n_layer was 2 and is 3"),
         ({"steps": 3}, "it has done 6 steps, and 3 are asked for"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from corpus.errors import IntegrityError, OutputError
+from corpus.trainer import metrics
 from corpus.trainer.metrics import Metrics, MetricsFile
 
 
@@ -16,11 +18,13 @@ def line(step: int, loss: float) -> Metrics:
         step=step,
         steps=9,
         tokens=step * 100,
+        batch_sequences=4,
         loss=loss,
         learning_rate=1e-3,
         gradient_norm=0.5,
         tokens_per_second=1e3,
         data_wait=0.0,
+        seconds_left=3661.4,
         validation={"wikipedia": 3.5} if step == 3 else {},
     )
 
@@ -82,3 +86,18 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         patch.setattr(file, "_file", full)
         with pytest.raises(OutputError, match=r"metrics\.jsonl: the metrics cannot be written"):
             file.write(line(1, loss=1.0))
+
+
+def test_a_person_reads_loss_speed_use_wait_and_the_time_left() -> None:
+    step = replace(
+        line(3, loss=2.5),
+        mfu=0.4567,
+        data_wait=0.00125,
+        bits_per_byte={"wikipedia": 1.125},
+    )
+
+    assert metrics.line(step) == (
+        "step 3/9: loss 2.500, wikipedia 3.500 (1.125 bits/byte), 1,000 tokens/s, MFU 45.7%, "
+        "waited 1.2 ms for data, 1:01:01 left"
+    )
+    assert "MFU" not in metrics.line(line(1, loss=1.0))

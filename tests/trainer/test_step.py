@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from corpus.errors import RecipeError
+from corpus.trainer.device import choose_device, to_device
 from corpus.trainer.model import GPT
 from corpus.trainer.optimizer import adamw, set_learning_rate
 from corpus.trainer.presets import Architecture
-from corpus.trainer.step import choose_device, optimizer_step, to_device, validation_loss
+from corpus.trainer.step import optimizer_step
+from corpus.trainer.validation import validation_loss
 
 BATCH = torch.randint(0, 61, (5, 17), generator=torch.Generator().manual_seed(0))
 

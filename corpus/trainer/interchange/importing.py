@@ -96,7 +96,7 @@ def import_model(path: str, *, to: str, vocabulary: str | None = None) -> Import
         loader={},
         settings={f"model.{key}": value for key, value in asdict(shape).items()}
         | {"imported": storage.name(path)},
-        vocabulary=encoder.ranks_file(),
+        tokenizer=encoder,
         keep=1,
     )
     return Imported(

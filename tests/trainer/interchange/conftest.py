@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from corpus.text import bpe_training
+from corpus.text.tokenizer import Tokenizer
+from corpus.text.vocabulary import from_ranks
 from corpus.trainer import checkpoint
 from corpus.trainer.model import GPT
 from corpus.trainer.optimizer import adamw
@@ -28,7 +30,9 @@ KINDS: dict[str, dict[str, Any]] = {
 def write_run(folder: Path, **change: Any) -> Path:
     """Write a run with one checkpoint, of a model of 300 tokens and 4 layers, and return it."""
     tokens = bpe_training.train(Counter(f" {word}".encode() for word in 3 * TEXT.split()), 300)
-    vocabulary = len(tokens) + 1
+    ranks = bpe_training.ranks_file(tokens)
+    encoder = Tokenizer(from_ranks(ranks, name="words", where="words"))
+    vocabulary = encoder.vocabulary_size
     sizes = {"n_layer": 4, "n_head": 4, "d_model": 32, "context": 24}
     shape = Architecture(vocabulary_size=vocabulary, **(sizes | change))
     model = shake(GPT.create(shape, dropout=0.1, seed=7))
@@ -40,7 +44,7 @@ def write_run(folder: Path, **change: Any) -> Path:
         loader={"position": 3, "mixture": "abc"},
         settings={f"model.{name}": value for name, value in asdict(shape).items()}
         | {"dropout": 0.1},
-        vocabulary=bpe_training.ranks_file(tokens),
+        tokenizer=encoder,
         keep=1,
     )
     return folder

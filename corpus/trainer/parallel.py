@@ -1,0 +1,171 @@
+"""What is laid around a model to train it: activation checkpoints, compilation, DDP or FSDP2.
+
+In: a `GPT` with its weights, whole on every process. Out: something with the same `loss`, whose
+gradients after the backward pass are the mean over all processes. The names of the parameters stay
+those of the `GPT`, so that a checkpoint is the same whatever it was made by.
+
+With FSDP2 parameters are DTensors, of which each process holds a part; `whole` and `placed` go from
+one form to the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+from corpus.errors import RecipeError
+from corpus.trainer.model import GPT
+from corpus.trainer.world import World
+
+
+class Trainable(Protocol):
+    """What an optimizer step needs of a model."""
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy in nats of `targets` [B, T] after `tokens`."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return what is trained."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Turn dropout on."""
+
+
+class Replica(DistributedDataParallel):
+    """A whole model in each process, the gradients averaged while they are computed (DDP)."""
+
+    def __init__(self, model: GPT) -> None:
+        super().__init__(_Loss(model))
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """See `GPT.loss`."""
+        out: Tensor = self(tokens, targets)
+        return out
+
+
+class _Loss(nn.Module):
+    """A model whose forward pass is its loss: DDP averages what comes from `forward` alone."""
+
+    def __init__(self, model: GPT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        return self.model.loss(tokens, targets)
+
+
+def choose_way(wanted: str, world: World) -> str:
+    """Return `none`, `ddp` or `fsdp` for what a recipe says.
+
+    Raises:
+        RecipeError: Several processes are there, and nothing is to be shared.
+    """
+    if world.size == 1:
+        return "none"  # whatever is asked for: there is nobody to share with
+    if wanted == "none":
+        raise RecipeError(
+            f"{world.size} processes were started, and parallel is none",
+            where="parallel",
+            why="Each of them would train the same model into the same folder",
+            fix="Set parallel: ddp or fsdp, or start one process",
+        )
+    return "ddp" if wanted == "auto" else wanted
+
+
+def prepare(
+    model: GPT, world: World, *, way: str, compile_blocks: bool, checkpoint_activations: bool
+) -> Trainable:
+    """Put a model on its device, and lay around it what the recipe asks for.
+
+    The model itself is changed too: its parameters are those that are trained.
+
+    Raises:
+        RecipeError: There is no compiler.
+    """
+    if way != "fsdp":  # which moves a block at a time, and keeps a part of it
+        model.to(world.device)
+    if checkpoint_activations:
+        for block in model.h:
+            _compute_twice(block)
+    if compile_blocks:
+        require_compiler(world.device)
+        for block in model.h:
+            block.compile()  # each alone: they are equal, so one compilation serves all of them
+    if way == "ddp":
+        return Replica(model)
+    if way == "fsdp":
+        mesh = init_device_mesh(world.device.type, (world.size,))
+        for block in model.h:
+            fully_shard(block, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        register_fsdp_forward_method(model, "loss")
+    return model
+
+
+def _compute_twice(block: nn.Module) -> None:
+    """Let a block keep its input alone; random states are set back for the second time."""
+    forward: Callable[..., Tensor] = block.forward
+    block.forward = functools.partial(checkpoint, forward, use_reentrant=False)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Check that torch.compile can work.
+
+    Raises:
+        RecipeError: It cannot.
+    """
+    if device.type == "cuda":
+        from torch.utils._triton import has_triton
+
+        if has_triton():
+            return
+        lacks, fix = "Triton", "Install triton, which comes with the CUDA build of torch"
+    else:
+        if shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++"):
+            return
+        lacks, fix = "a C++ compiler", "Install g++, or name one in CXX"
+    raise RecipeError(
+        f"torch.compile needs {lacks}, and there is none",
+        where="compile",
+        fix=f"{fix}; or set compile: false",
+    )
+
+
+@contextlib.contextmanager
+def gradients_shared(model: Trainable, shared: bool) -> Iterator[None]:
+    """Average gradients over the processes in the backward passes of this block, or only add them.
+
+    Of the parts of a batch only the last one needs what is common.
+    """
+    if isinstance(model, DistributedDataParallel) and not shared:
+        with model.no_sync():
+            yield
+        return
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(shared)
+    yield
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor with all its parts; every process has to ask."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def placed(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a tensor, equal in every process, on the device and in the parts of `like`."""
+    if isinstance(like, DTensor):
+        on_device = tensor.to(like.device)
+        return distribute_tensor(on_device, like.device_mesh, like.placements, src_data_rank=None)
+    return tensor.to(like.device)
