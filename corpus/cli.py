@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpus import classifier_verbs, dedup_verbs, tokenizer_verbs, verbs
+from corpus import classifier_verbs, dedup_verbs, finetune_verbs, tokenizer_verbs, verbs
 from corpus.errors import CorpusError, StageError
 from corpus.verbs import Config, EngineName, Json, Output, Sets, Workers
 
@@ -222,6 +222,7 @@ def _step_line(step: Metrics) -> str:
 
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
+app.command("finetune")(finetune_verbs.finetune)
 app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)
