@@ -6,12 +6,10 @@ Zstandard. (The pipeline's own readers take more; the trainer meets the pipeline
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import zstandard
 
@@ -19,6 +17,12 @@ from corpus import storage
 from corpus.errors import InputError
 
 MOST_LINE_BYTES = 1 << 24  # a line is held whole: of the public sets none has a megabyte
+_BLOCK = 1 << 14  # small: what it may be decompressed to is held whole
+# zstandard's own reader takes a file that was cut off for one that ends there.
+_DECODERS: Mapping[str, Callable[[], Any]] = {
+    "gz": lambda: zlib.decompressobj(wbits=31),
+    "zst": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
 
 
 def find(patterns: str | Sequence[str]) -> list[str]:
@@ -45,50 +49,58 @@ def read(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `(file:line, object)` of each line that is not blank.
 
     Raises:
-        InputError: The file cannot be read, or a line is not a JSON object.
+        InputError: The file cannot be read or is damaged, or a line is not a JSON object.
     """
-    with storage.open_input(path) as raw, _decompressed(path, raw) as file:
-        number = 0
-        while line := _line(file, path, number + 1):
-            number += 1
-            if not line.strip():
-                continue
-            where = f"{path}:{number}"
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError("this line is not JSON", where=where, why=str(error)) from error
-            if not isinstance(value, dict):
-                raise InputError("this line is not a JSON object", where=where)
-            yield where, value
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError("this line is not JSON", where=where, why=str(error)) from error
+        if not isinstance(value, dict):
+            raise InputError("this line is not a JSON object", where=where)
+        yield where, value
 
 
-def _line(file: BinaryIO, path: str, number: int) -> bytes:
-    where = f"{path}:{number}"
-    try:
-        line = file.readline(MOST_LINE_BYTES + 1)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise InputError(
-            "the file is damaged", where=where, why=str(error), fix="Fetch the file again"
-        ) from error
-    if len(line) > MOST_LINE_BYTES:
-        raise InputError(f"a line of more than {MOST_LINE_BYTES:,} bytes", where=where)
-    return line
+def _lines(path: str) -> Iterator[bytes]:
+    number, rest = 1, b""
+    for block in _blocks(path):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+        number += len(whole)
+        if len(rest) > MOST_LINE_BYTES:
+            raise InputError(
+                f"a line of more than {MOST_LINE_BYTES:,} bytes", where=f"{path}:{number}"
+            )
+    yield rest
 
 
-@contextlib.contextmanager
-def _decompressed(path: str, raw: BinaryIO) -> Iterator[BinaryIO]:
-    if path.endswith(".gz"):
-        with gzip.open(raw, "rb") as file:
-            yield cast(BinaryIO, file)
-    elif path.endswith(".zst"):
-        import io
+def _blocks(path: str) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file, which may have several members or frames."""
+    make = _DECODERS.get(path.rpartition(".")[2])
+    decoder = make() if make else None
+    within = False  # a member, whose end has to come
+    with storage.open_input(path) as file:
+        try:
+            while block := file.read(_BLOCK):
+                if make is None or decoder is None:
+                    yield block
+                    continue
+                while block:
+                    yield decoder.decompress(block)
+                    within, block = not decoder.eof, decoder.unused_data
+                    if not within:
+                        decoder = make()
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            raise _damaged(path, str(error)) from error
+    if within:
+        raise _damaged(path, "It ends before its end: it was cut off")
 
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        with io.BufferedReader(cast(Any, reader)) as buffered:
-            yield cast(BinaryIO, buffered)
-    else:
-        yield raw
+
+def _damaged(path: str, why: str) -> InputError:
+    return InputError("the file is damaged", where=path, why=why, fix="Fetch the file again")
 
 
 def at(value: Any, path: str) -> Any:
