@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from corpus import permutation
+from corpus.mix import permutation
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "pretrained, with aux LM": {},

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from corpus import permutation
+from corpus.mix import permutation
 from corpus.trainer.finetuning.inputs import Ids, Packed
 
 PADDING = 0  # any id: a causal model's states before the padding do not depend on it
