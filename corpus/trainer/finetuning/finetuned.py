@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from corpus.text import tokenizer
 from corpus.text.tokenizer import Tokenizer
 from corpus.trainer import checkpoint
 from corpus.trainer.finetuning import evaluation
-from corpus.trainer.finetuning.config import TaskConfig
+from corpus.trainer.finetuning.config import FinetuneConfig, TaskConfig
 from corpus.trainer.finetuning.data import Scale, Split, make_split
 from corpus.trainer.finetuning.evaluation import Outcome
 from corpus.trainer.finetuning.examples import read
@@ -85,7 +85,7 @@ class Finetuned:
         yield from evaluation.predictions(split, found, self.outcome)
 
 
-def weights_digest(model: GPT) -> str:
+def _weights_digest(model: GPT) -> str:
     """Return the SHA-256 of a model's weights, whatever files they lay in."""
     hasher = hashlib.sha256()
     for name, weights in sorted(model.named_parameters()):
@@ -94,7 +94,23 @@ def weights_digest(model: GPT) -> str:
     return hasher.hexdigest()
 
 
-def outcome_settings(outcome: Outcome) -> dict[str, Any]:
+def decisive_settings(
+    config: FinetuneConfig, model: FinetunedGPT, outcome: Outcome, pretrained: GPT, train: Split
+) -> dict[str, Any]:
+    """Return what the weights after n steps depend on, and what their outputs mean."""
+    names = {"seed", "initialization", "epochs", "batch_examples", "micro_batch", "lm_weight"}
+    names |= {"dropout", "classifier_dropout"}
+    return {
+        **{f"model.{key}": value for key, value in asdict(model.shape).items()},
+        **{f"optimizer.{k}": v for k, v in config.optimizer.model_dump().items()},
+        **{name: getattr(config, name) for name in sorted(names)},
+        **_outcome_settings(outcome),
+        "pretrained": _weights_digest(pretrained),
+        "train": train.digest(),
+    }
+
+
+def _outcome_settings(outcome: Outcome) -> dict[str, Any]:
     """Return what the outputs of a model mean, for the settings of its checkpoint."""
     scale = outcome.scale
     return {

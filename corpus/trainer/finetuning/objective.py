@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from corpus.mix import permutation
 from corpus.trainer.finetuning.batch import Batch
 from corpus.trainer.finetuning.model import FinetunedGPT
 from corpus.trainer.step import precision
@@ -55,6 +56,11 @@ def learning_rate(step: int, *, steps: int, highest: float, warmup_share: float)
     """
     rise = min(1.0, step / (warmup_share * steps)) if warmup_share else 1.0
     return highest * rise * (1 - (step - 1) / steps)
+
+
+def seed_dropout(seed: int, step: int) -> None:
+    """Set torch's random state, which dropout draws from: it is a function of seed and step."""
+    torch.manual_seed(permutation.key("finetune dropout", seed, step))
 
 
 def optimizer_step(

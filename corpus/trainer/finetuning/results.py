@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from corpus import storage
+from corpus.errors import StageError
 from corpus.trainer.finetuning import evaluation
 from corpus.trainer.finetuning.data import Split
 from corpus.trainer.finetuning.evaluation import Evaluation, Outcome
@@ -70,6 +71,16 @@ class Summary:
     seconds: float
     checkpoint: str
     results: Mapping[str, Any]
+
+
+def diverged(step: int, loss: float, norm: float, where: str) -> StageError:
+    """Return what is said when a loss is no number."""
+    return StageError(
+        f"the loss is {loss} and the norm of the gradient {norm} at step {step}",
+        where=where,
+        why="Training has diverged, or the weights were damaged",
+        fix="Lower optimizer.learning_rate, and start in another output folder",
+    )
 
 
 def results(

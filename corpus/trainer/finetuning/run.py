@@ -17,7 +17,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,16 +24,21 @@ import torch
 from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.errors import InputError, RecipeError, StageError
+from corpus.errors import InputError, RecipeError
 from corpus.trainer import checkpoint
 from corpus.trainer.finetuning import evaluation, results
 from corpus.trainer.finetuning.batch import TrainingBatches
 from corpus.trainer.finetuning.config import FinetuneConfig
 from corpus.trainer.finetuning.data import Split, make_splits
 from corpus.trainer.finetuning.evaluation import Evaluation, Outcome
-from corpus.trainer.finetuning.finetuned import outcome_settings, weights_digest
+from corpus.trainer.finetuning.finetuned import decisive_settings
 from corpus.trainer.finetuning.model import FinetunedGPT
-from corpus.trainer.finetuning.objective import Losses, learning_rate, optimizer_step
+from corpus.trainer.finetuning.objective import (
+    Losses,
+    learning_rate,
+    optimizer_step,
+    seed_dropout,
+)
 from corpus.trainer.finetuning.results import Step, Summary
 from corpus.trainer.metrics import MetricsFile
 from corpus.trainer.optimizer import adamw, set_learning_rate
@@ -89,7 +93,6 @@ class _Run:
     ) -> None:
         self.config, self.splits, self.outcome, self.device = config, splits, outcome, device
         self.vocabulary = pretrained.tokenizer.ranks_file()
-        torch.manual_seed(config.seed)
         self.model = FinetunedGPT.start(
             pretrained.model,
             kind=config.task.kind,
@@ -116,20 +119,7 @@ class _Run:
             micro_batch=config.micro_batch,
         )
         self.steps = config.epochs * self.batches.steps_an_epoch
-        self.settings = self._decisive_settings(weights_digest(pretrained.model))
-
-    def _decisive_settings(self, pretrained: str) -> dict[str, Any]:
-        """Return what the weights after n steps depend on, and what their outputs mean."""
-        names = {"seed", "initialization", "epochs", "batch_examples", "micro_batch", "lm_weight"}
-        names |= {"dropout", "classifier_dropout"}
-        return {
-            **{f"model.{key}": value for key, value in asdict(self.model.shape).items()},
-            **{f"optimizer.{k}": v for k, v in self.config.optimizer.model_dump().items()},
-            **{name: getattr(self.config, name) for name in sorted(names)},
-            **outcome_settings(self.outcome),
-            "pretrained": pretrained,
-            "train": self.splits["train"].digest(),
-        }
+        self.settings = decisive_settings(config, self.model, outcome, pretrained.model, train)
 
     def train(self, report: Callable[[Step], None]) -> Summary:
         began = time.perf_counter()
@@ -200,6 +190,7 @@ class _Run:
                 warmup_share=config.optimizer.warmup_share,
             )
             set_learning_rate(self.optimizer, rate)
+            seed_dropout(config.seed, step)
             losses = optimizer_step(
                 self.model,
                 self.optimizer,
@@ -227,12 +218,7 @@ class _Run:
         per_second = len(pending) * self.config.batch_examples / (time.perf_counter() - mark)
         for (step, rate, _), (total, task, language, norm) in zip(pending, values, strict=True):
             if not (math.isfinite(total) and math.isfinite(norm)):
-                raise StageError(
-                    f"the loss is {total} and the norm of the gradient {norm} at step {step}",
-                    where=self.config.output,
-                    why="Training has diverged, or the weights were damaged",
-                    fix="Lower optimizer.learning_rate, and start in another output folder",
-                )
+                raise results.diverged(step, total, norm, self.config.output)
             last = validate and step == pending[-1][0]
             yield Step(
                 step=step,
