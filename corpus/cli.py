@@ -16,7 +16,7 @@ from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
 from corpus.verbs import finetune as finetune_verb
-from corpus.verbs.builds import report as report_verbs
+from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
 
