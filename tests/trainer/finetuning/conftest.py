@@ -27,14 +27,18 @@ FIELDS: dict[Kind, dict[str, Any]] = {
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the output folder of a small trained model with a context of 32 bytes."""
-    folder = tmp_path_factory.mktemp("pretrained")
-    (folder / "mix").mkdir()
+    return pretrain(tmp_path_factory.mktemp("pretrained"))
+
+
+def pretrain(folder: Path, **shape: Any) -> str:
+    """Train a small model of GPT-2's shape, or with other fields of the shape; its folder."""
+    (folder / "mix").mkdir(parents=True)
     recipe = {
         "mixture": write_mixture(folder / "mix", sequence_length=32),
         "output": str(folder / "model"),
         "seed": 3,
         "device": "cpu",
-        "model": {"n_layer": 2, "n_head": 2, "d_model": 32, "context": 32},
+        "model": {"n_layer": 2, "n_head": 2, "d_model": 32, "context": 32, **shape},
         "steps": 8,
         "batch_sequences": 4,
         "optimizer": {"learning_rate": 1e-2, "warmup_tokens": 200},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,9 @@ from corpus.trainer.finetuning.config import FinetuneConfig, Kind
 from corpus.trainer.finetuning.finetuned import open_finetuned
 from corpus.trainer.finetuning.results import Step, Summary
 from corpus.trainer.finetuning.run import finetune
+from corpus.trainer.presets import Architecture
 from corpus.trainer.pretrained import open_model
-from tests.trainer.finetuning.conftest import FIELDS, rows, write_lines
+from tests.trainer.finetuning.conftest import FIELDS, pretrain, rows, write_lines
 
 Recipe = Callable[..., FinetuneConfig]
 FILES = ("results.json", "predictions.jsonl")
@@ -164,6 +166,30 @@ def test_every_kind_of_task_is_trained_evaluated_and_opened_again(
     for a, b in zip(again, wanted, strict=True):
         assert (a["predicted"], a["probabilities"]) == (b["predicted"], b["probabilities"])
         assert a["label"] is None
+
+
+# Layer normalization as in GPT-1, and bands as in GPT-3, where the trainer has them.
+OTHER_SHAPES = [
+    {name: value}
+    for name, value in (("post_norm", True), ("window", 4))
+    if name in {field.name for field in dataclasses.fields(Architecture)}
+]
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
+def test_models_of_other_shapes_are_fine_tuned_as_well(
+    recipe: Recipe, tmp_path: Path, shape: dict[str, Any]
+) -> None:
+    model = pretrain(tmp_path / "other", **shape)
+
+    summary = finetune(recipe("similarity", model=model, epochs=1), report=quietly)
+
+    opened = open_finetuned(summary.output)
+    assert {name: getattr(opened.model.shape, name) for name in shape} == shape
+    validation = str(tmp_path / "validation.jsonl")
+    written = (Path(summary.output) / "predictions.jsonl").read_text().splitlines()
+    for a, line in zip(opened.predict(validation, micro_batch=3), written, strict=True):
+        assert a["probabilities"] == json.loads(line)["probabilities"]
 
 
 def test_scores_are_predicted_on_their_own_scale(recipe: Recipe, tmp_path: Path) -> None:
