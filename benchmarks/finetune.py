@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("data/finetune-benchmark"))
     parser.add_argument("--tokens", type=int, default=1_000_000, help="of the pretraining")
     parser.add_argument("--labels", type=int, default=200, help="labelled articles")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each")
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each")
     options = parser.parse_args()
     work: Path = options.work
     work.mkdir(parents=True, exist_ok=True)
