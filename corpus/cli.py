@@ -15,6 +15,7 @@ from corpus.errors import CorpusError, StageError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
+from corpus.verbs import evaluate as evaluate_verb
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
 
@@ -224,6 +225,7 @@ def _step_line(step: Metrics) -> str:
     )
 
 
+app.command("evaluate")(evaluate_verb.evaluate)
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
 app.command("similar")(dedup_verbs.similar)

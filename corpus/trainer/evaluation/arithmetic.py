@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from corpus import permutation
+from corpus.mix import permutation
 from corpus.trainer.evaluation.example import Example, writing
 
 _DIGITS = {"two": 2, "three": 3, "four": 4, "five": 5}

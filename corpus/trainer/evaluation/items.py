@@ -13,7 +13,7 @@ from typing import Any
 
 from corpus import storage
 from corpus.errors import InputError
-from corpus.sources import benchmark_items
+from corpus.sources import benchmark_items, streams
 
 _NAMED = 20  # fields that an error names
 
@@ -114,6 +114,30 @@ def read(path: str, *, is_json: bool = False) -> Iterator[Item]:
     """
     for where, value in benchmark_items.read(path, is_json=is_json):
         yield Item(where, value)
+
+
+def whole(path: str) -> str:
+    """Return a plain text file, which may be compressed.
+
+    Raises:
+        InputError: It is missing or damaged, too large to be held, or not UTF-8.
+    """
+    try:
+        data = streams.whole(path, max_bytes=benchmark_items.MOST_FILE_BYTES)
+    except streams.DamagedStreamError as error:
+        raise InputError(
+            "the file is damaged", where=path, why=str(error)[:200], fix="Fetch it again"
+        ) from error
+    if data is None:
+        raise InputError(
+            f"a text of more than {benchmark_items.MOST_FILE_BYTES:,} bytes is not read at once",
+            where=path,
+            fix="Set document: line, or cut the file",
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("the file is not UTF-8", where=path, why=str(error)) from error
 
 
 def files(pattern: str, *, key: str) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from corpus import permutation
+from corpus.mix import permutation
 from corpus.text.tokenizer import Tokenizer
 from corpus.trainer.evaluation.example import Example
 from corpus.trainer.evaluation.requests import encode

@@ -141,3 +141,15 @@ def _of_targets(hidden: Tensor, output: Tensor, targets: Tensor) -> tuple[np.nda
         values.append(own - torch.logsumexp(logits, dim=1))
         likeliest.append(logits.argmax(dim=1) == target)
     return torch.cat(values).cpu().numpy(), torch.cat(likeliest).cpu().numpy()
+
+
+@torch.inference_mode()
+def next_log_probabilities(model: GPT, rows: Sequence[Sequence[int]]) -> Tensor:
+    """Return the log-probabilities of the token after each row: float32 [rows, V], on the CPU.
+
+    All rows have one length.
+    """
+    device = model.wte.weight.device
+    with precision(device):
+        hidden = model.hidden(torch.tensor(rows, dtype=torch.int64, device=device))[:, -1]
+    return torch.log_softmax(F.linear(hidden.float(), model.wte.weight.float()), dim=1).cpu()
