@@ -37,7 +37,9 @@ def examples(items: Iterator[Item]) -> Iterator[Example]:
             raise item.wrong("the Children's Book Test is plain text")
         number, _, sentence = item.value.partition(" ")
         if number != str(len(story) + 1):
-            raise item.wrong(f"line {len(story) + 1} of a story was expected", repr(item.value[:60]))
+            raise item.wrong(
+                f"line {len(story) + 1} of a story was expected", repr(item.value[:60])
+            )
         if len(story) < _SENTENCES:
             story.append(CBT.detokenize(sentence).text)
             continue

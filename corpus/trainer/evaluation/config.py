@@ -69,7 +69,7 @@ class TaskConfig(Settings):
         if FEW in self.shots and task.few is None:
             raise ValueError(f"{self.task} has no K in Table H.1: give a number")
         if self.train is None and self.generate is None and any(self.k(one) for one in self.shots):
-            raise ValueError("train has to be given: examples of a prompt are drawn from it")
+            raise ValueError("train has to be given: a prompt's examples are drawn from it")
         if self.beams is not None and task.kind != "written":
             raise ValueError(f"beams: no answer is written in {self.task}")
         return self
@@ -86,7 +86,8 @@ class TextConfig(Settings):
     """Instead of files: `mixture.json` or the output folder of a build, whose held-out documents
     are taken."""
     source: str | None = None
-    """With `mixture`: the name of one source; all of them by default, each a result."""
+    """With `mixture`: the name of one source; by default every one that has held-out documents,
+    each a result."""
     field: str = "text"
     """The field of the items of a file that is not plain text."""
     document: Literal["file", "line"] = "file"

@@ -8,8 +8,9 @@ the line as it is written, and whether the way back leads to the words that it c
 That is not left to chance: marks are joined to a word only where splitting what comes out gives
 them back, and stay apart where it does not ("H ." would be taken for the initial "H."). What is
 left are words that look like joined ones from the start ("t-shirt" in WikiText, where it should be
-"t @-@ shirt"): a line with such a word stays as it is, `exact` tells, and the report counts them. White space at the ends of a line and its
-width between words stand for nothing. `<unk>` and PTB's `N` cannot be undone and stay.
+"t @-@ shirt"): a line with such a word stays as it is, `exact` tells, and the report counts them.
+White space at the ends of a line and its width between words stand for nothing. `<unk>` and PTB's
+`N` cannot be undone and stay.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from corpus.trainer.evaluation.items import Item
 
 LETTERS = ("A", "B", "C", "D", "E")
 _QUESTION = re.compile(
-    r"Please choose the correct answer to the question: (?P<stem>.*?)\s*\n+(?P<options>Answer1: .*?)"
-    r"\s*\n+Answer format",
+    r"Please choose the correct answer to the question: (?P<stem>.*?)\s*\n+"
+    r"(?P<options>Answer1: .*?)\s*\n+Answer format",
     re.DOTALL,
 )
 _SENTENCE = re.compile(
@@ -112,7 +112,9 @@ def copa(item: Item) -> Iterator[Example]:
 def _clause(sentence: str) -> str:
     """Return a sentence as it goes on behind another: "I" stays, other beginnings are small."""
     first = sentence.split(maxsplit=1)[0]
-    return sentence if first == "I" or first.startswith("I'") else sentence[0].lower() + sentence[1:]
+    return (
+        sentence if first == "I" or first.startswith("I'") else sentence[0].lower() + sentence[1:]
+    )
 
 
 def storycloze(item: Item) -> Iterator[Example]:

@@ -169,9 +169,7 @@ def _pool(
         return []
     if wanted.generate is not None and not train:
         first = wanted.generate
-        return list(
-            arithmetic.questions(wanted.task, seed=config.seed, first=first, count=_POOL)
-        )
+        return list(arithmetic.questions(wanted.task, seed=config.seed, first=first, count=_POOL))
     return list(read_examples(task, train, with_prompt=True))
 
 
@@ -219,9 +217,7 @@ def _text_jobs(
     scorer = Scorer(opened.model, context, stride, config.batch_tokens)
     settings = wanted.model_dump(exclude={"path", "mixture", "source", "name", "unit"})
 
-    def job(
-        label: str, read: Callable[[], Iterator[texts.Document]], more: dict[str, Any]
-    ) -> Job:
+    def job(label: str, read: Callable[[], Iterator[texts.Document]], more: dict[str, Any]) -> Job:
         def outcomes() -> Iterator[Outcome]:
             documents = itertools.islice(read(), wanted.limit)
             yield from texts.measure(
@@ -249,7 +245,18 @@ def _text_jobs(
     assert wanted.mixture is not None
     sequences = MixtureSequences.open(find_mixture(wanted.mixture))
     tokenizer = sequences.tokenizer()
-    for source in [wanted.source] if wanted.source is not None else sequences.sources:
+    held = [
+        name
+        for number, name in enumerate(sequences.sources)
+        if len(sequences.stream(number, held_out=True))
+    ]
+    if not held:
+        raise InputError(
+            "the mixture has held out no documents",
+            where=sequences.path,
+            fix="Raise mix.validation in the recipe of the build",
+        )
+    for source in [wanted.source] if wanted.source is not None else held:
         label = wanted.name if wanted.source is not None else f"{wanted.name}.{source}"
 
         def held_out(source: str = source) -> Iterator[texts.Document]:

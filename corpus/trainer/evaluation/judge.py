@@ -84,7 +84,9 @@ class Judge:
                 rules["answer_context"] = [a - b for a, b in zip(sums, without, strict=True)]
             sizes = [len(completion.strip().encode()) for _, completion in one.pairs]
             rules["byte"] = [value / max(1, size) for value, size in zip(sums, sizes, strict=True)]
-            right = {f"accuracy_by_{name}": credit(values, one.gold) for name, values in rules.items()}
+            right = {
+                f"accuracy_by_{name}": credit(values, one.gold) for name, values in rules.items()
+            }
             yield Outcome.of(
                 one,
                 shots=prompt.shots,
@@ -104,7 +106,9 @@ class Judge:
             (prompt.text + one.pairs[0][0], one.pairs[0][1])
             for one, prompt in zip(group, prompts, strict=True)
         ]
-        for one, prompt, pair, score in zip(group, prompts, pairs, self._scores(pairs), strict=True):
+        for one, prompt, pair, score in zip(
+            group, prompts, pairs, self._scores(pairs), strict=True
+        ):
             right = {
                 "accuracy": float(score.greedy),
                 "accuracy_of_last_token": float(score.last_greedy),

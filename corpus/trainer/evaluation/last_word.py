@@ -23,8 +23,7 @@ from corpus.trainer.evaluation.scoring import next_log_probabilities
 from corpus.trainer.model import GPT
 
 # Words of the closed classes of English, by class.
-STOP_WORDS = frozenset(
-    """
+_CLOSED_CLASSES = """
     a an the this that these those
     i me my mine myself we us our ours ourselves you your yours yourself yourselves
     he him his himself she her hers herself it its itself they them their theirs themselves
@@ -40,10 +39,10 @@ STOP_WORDS = frozenset(
     beside beyond near like
     again further then once here there when where why how all any both few more most some such no
     not only own same too very just even still also ever never now always almost away back much many
-    """.split()
-)
+"""
+STOP_WORDS = frozenset(_CLOSED_CLASSES.split())
 _WHOLE = re.compile(r"\W*(\w[\w'’]*)[^\w'’]")
-_MOST_TOKENS = 6  # of a word and what ends it
+_MOST_TOKENS = 10  # of a word and what ends it; GPT-2's vocabulary needs two or three
 _WIDTH = 16
 
 
@@ -59,13 +58,15 @@ def next_words(
         context: Most tokens that the model is shown.
         width: Beams.
     """
-    before = encode(tokenizer, text)[-(context - _MOST_TOKENS) :].tolist() or [tokenizer.end_of_text]
+    before = encode(tokenizer, text)[-(context - _MOST_TOKENS) :].tolist() or [
+        tokenizer.end_of_text
+    ]
     beams: list[tuple[float, list[int]]] = [(0.0, [])]
     found: list[tuple[float, str]] = []
     for _ in range(_MOST_TOKENS):
         rows = [before + tokens for _, tokens in beams]
         values = next_log_probabilities(model, rows)  # [beams, V]
-        values += torch.tensor([value for value, _ in beams])[:, None]
+        values = values + torch.tensor([value for value, _ in beams])[:, None]
         best = values.flatten().topk(min(2 * width, values.numel()))
         beams = _continued(beams, best, values.shape[1], tokenizer, found)[:width]
         if not beams or (len(found) >= width and _at(found, width) >= beams[0][0]):

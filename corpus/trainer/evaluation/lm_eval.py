@@ -72,9 +72,7 @@ class CorpusLM(TemplateLM):  # type: ignore[misc]
         texts = [document(self.opened.tokenizer, one.args[0]) for one in requests]
         return [score.log_probability for score in self.scorer(texts)]
 
-    def generate_until(
-        self, requests: Sequence[Instance], disable_tqdm: bool = False
-    ) -> list[str]:
+    def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
         """Return what follows each text, up to the first of the texts that end it.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The table of an evaluation, for a person. In: what `results.json` holds. Out: lines and tables."""
+"""The table of an evaluation, for a person: what `results.json` holds in, lines and tables out."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def describe(results: Mapping[str, Any]) -> Iterator[Block]:
     yield Table(head, [_cells(row, with_clean=with_clean) for row in rows])
     model = results["model"]
     yield (
-        f"model {model['weights'][:12]}, {model['parameters']:,} parameters, step {model['step']:,}, "
-        f"context {results['context']:,}"
+        f"model {model['weights'][:12]}, {model['parameters']:,} parameters, "
+        f"step {model['step']:,}, context {results['context']:,}"
     )
     for row in {row["label"]: row for row in rows}.values():
         if row["k_reduced"]:
@@ -35,8 +35,8 @@ def describe(results: Mapping[str, Any]) -> Iterator[Block]:
             )
         if row.get("lines_left_as_they_were"):
             yield (
-                f"{row['label']}: {row['lines_left_as_they_were']:,} lines were scored as they are: "
-                "de-tokenized, their words could not be told"
+                f"{row['label']}: {row['lines_left_as_they_were']:,} lines were scored as they "
+                "are: de-tokenized, their words could not be told"
             )
 
 

@@ -1,4 +1,6 @@
-"""An evaluation from its recipe to its results. In the output folder::
+"""An evaluation from its recipe to its results.
+
+In the output folder::
 
     results.json               every number, with its interval, and what was evaluated
     examples/<label>.jsonl     what came of each example
@@ -127,9 +129,7 @@ def _outcomes(output: str, job: Job) -> tuple[list[Outcome], bool]:
     return outcomes, True
 
 
-def _rows(
-    job: Job, outcomes: Sequence[Outcome], overlaps: Overlaps | None
-) -> list[dict[str, Any]]:
+def _rows(job: Job, outcomes: Sequence[Outcome], overlaps: Overlaps | None) -> list[dict[str, Any]]:
     """Return a row for each metric of a job."""
     clean: dict[str, Estimate] = {}
     number = 0

@@ -141,5 +141,3 @@ def _outcomes(
             },
             details={"lines_left_as_they_were": inexact} if way.contractions else {},
         )
-
-
