@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: docs/{mix,classifier,train,evaluate,cli}.md, schema, curves.
+"""Writes the reference pages from the code: docs/*.md of recipes and verbs, schema, curves.
 
 `python docs/generate.py` writes them, `--check` says which are not as the code would have them.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,37 @@ def test_scores_do_not_depend_on_blocks_of_logits(
     whole = values(scorer(model)(asked))
     monkeypatch.setattr(scoring, "_MOST_LOGITS", 3 * 61)
     assert_allclose(values(scorer(model)(asked)), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 30, 4096])
+def test_common_beginning_is_computed_once_and_changes_nothing(
+    model: GPT, monkeypatch: pytest.MonkeyPatch, batch_tokens: int
+) -> None:
+    """Groups of choices behind a prompt, with others between them that begin otherwise."""
+    asked = []
+    for number, one in enumerate(requests(6, seed=2)):
+        prompt = np.random.default_rng(number).integers(0, 61, 9)
+        asked += [
+            Request(np.concatenate([prompt, [choice, 5, number], one.tokens[:choice]]), 9 + skip)
+            for choice, skip in ((1, 0), (2, 1), (3, 0))
+        ]
+        asked.append(one)
+    alone = [value for one in asked for value in values(scorer(model)([one]))]
+    shown: list[int] = []
+    hidden = model.hidden
+
+    def counted(tokens: torch.Tensor, **more: Any) -> torch.Tensor:
+        shown.append(tokens.numel())
+        return hidden(tokens, **more)
+
+    monkeypatch.setattr(model, "hidden", counted)
+    scorer(model, batch_tokens=batch_tokens)(asked)
+    apart, shown = sum(shown), []
+    monkeypatch.setattr(scoring, "_LEAST_SHARED", 6)
+    together = values(scorer(model, batch_tokens=batch_tokens)(asked))
+    assert_allclose(together, alone, atol=1e-5)
+    # Of the 18 prompts of 8 tokens, 6 are computed.
+    assert sum(shown) <= apart - 12 * 8 or batch_tokens < 4096
 
 
 def test_context_that_does_not_fit_is_cut_on_the_left_and_counted(model: GPT) -> None:
