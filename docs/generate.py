@@ -52,7 +52,9 @@ def table(model: type[settings.Settings]) -> Iterator[str]:
                 default = ""
             else:
                 default = f"`{json.dumps(value, ensure_ascii=False)}`"
-        yield f"| `{name}` | {kind} | {default} | {field.description or ''} |"
+        # On one line: a line break would end the table's row.
+        explained = " ".join((field.description or "").split())
+        yield f"| `{name}` | {kind} | {default} | {explained} |"
 
 
 def reference(

@@ -208,7 +208,7 @@ def is_key(root: type[pydantic.BaseModel], parts: list[str]) -> bool:
 
 
 def dotted_keys(name: str) -> Iterator[tuple[type[pydantic.BaseModel], str]]:
-    for root in (config.Recipe, train_config.TrainConfig):
+    for root in (config.Recipe, train_config.TrainConfig, EvaluateConfig):
         heads = "|".join(root.model_fields)
         for code in CODE.findall(prose(name)):
             if re.fullmatch(rf"(?:{heads})(?:\.\w+)+", code) and not re.search(

@@ -5,6 +5,7 @@ A function for Typer. torch and everything else heavy is imported when the verb 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -46,7 +47,7 @@ def evaluate(
 
     sets = list(set_ or [])
     if decontaminated is not None:
-        sets.append(f"decontaminated={decontaminated}")
+        sets.append(f"decontaminated={json.dumps(decontaminated)}")
     recipe = load_evaluate_config(config, sets)
     results = run.evaluate(recipe, say=quiet if json_output else say)
     show(results, describe(results), json_output)

@@ -53,7 +53,7 @@ def evaluate(config: EvaluateConfig, *, say: Callable[[str], None]) -> dict[str,
     facts = {
         "version": VERSION,
         "weights": model["weights"],
-        "vocabulary": model["vocabulary"],
+        "vocabulary": [model["vocabulary"], opened.tokenizer.end_of_text],
         "context": config.context or opened.model.shape.context,
         "batch_tokens": config.batch_tokens,
         "device": device.type,
