@@ -82,8 +82,10 @@ class Judge:
             if before:
                 without = (score.log_probability for score in before)
                 rules["answer_context"] = [a - b for a, b in zip(sums, without, strict=True)]
-            sizes = [len(completion.strip().encode()) for _, completion in one.pairs]
-            rules["byte"] = [value / max(1, size) for value, size in zip(sums, sizes, strict=True)]
+            sizes = [len(completion.strip()) for _, completion in one.pairs]
+            rules["character"] = [
+                value / max(1, size) for value, size in zip(sums, sizes, strict=True)
+            ]
             right = {
                 f"accuracy_by_{name}": credit(values, one.gold) for name, values in rules.items()
             }
