@@ -52,9 +52,7 @@ def table(model: type[settings.Settings]) -> Iterator[str]:
                 default = ""
             else:
                 default = f"`{json.dumps(value, ensure_ascii=False)}`"
-        # On one line: a line break would end the table's row.
-        explained = " ".join((field.description or "").split())
-        yield f"| `{name}` | {kind} | {default} | {explained} |"
+        yield f"| `{name}` | {kind} | {default} | {' '.join((field.description or '').split())} |"
 
 
 def reference(
