@@ -12,8 +12,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from corpus import storage
 from corpus.errors import InputError
 from corpus.text.tokenizer import Tokenizer
@@ -89,10 +87,9 @@ def held_out(sequences: MixtureSequences, source: str, tokenizer: Tokenizer) -> 
     stream = sequences.stream(sequences.sources.index(source), held_out=True)
     number = 0
     for shard in stream.shards:
-        offsets = shard.document_offsets.tolist()
-        for start, end in itertools.pairwise(offsets):
+        for start, end in itertools.pairwise(shard.document_offsets.tolist()):
             number += 1
-            tokens = np.asarray(shard.tokens[start:end])
+            tokens = shard.read(start, end - start)
             text = tokenizer.decode(tokens[tokens != tokenizer.end_of_text])
             if text.strip():
                 yield Document(f"{source}:{number}", f"{source}:{number}", text)
