@@ -267,6 +267,9 @@ def describe(manifest: Manifest) -> str:
         sequences = f"{manifest.measure('sequences'):,} sequences"
         return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"
     line = f"{manifest.stage}: {counts.into:,} {unit} in, {counts.kept:,} kept{_losses(counts)}"
+    if lines := manifest.summary.get("lines"):
+        of = f"of {lines['cut_documents']:,} documents, {lines['cut_bytes']:,} bytes"
+        line += f"; {lines['cut_lines']:,} lines {of}, cut"
     look = manifest.summary.get("prefilter")
     return f"{line}; {prefilter_loss.sentence(look)}" if look else line
 
