@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: docs/{mix,classifier,train,finetune,cli}.md and more.
+"""Writes the reference pages from the code: docs/*.md of recipes and verbs, schema, curves.
 
 `python docs/generate.py` writes them, `--check` says which are not as the code would have them.
 """
@@ -19,6 +19,7 @@ from corpus import config, settings
 from corpus.classifier.config import ClassifierRecipe
 from corpus.cli import app
 from corpus.trainer import config as train_config
+from corpus.trainer.evaluation.config import EvaluateConfig
 from corpus.trainer.finetuning import config as finetune_config
 
 FOLDER = Path(__file__).resolve().parent
@@ -137,6 +138,12 @@ def pages() -> dict[str, str]:
             "finetune.yaml",
             "The recipe of a fine-tuning, which [finetuning.md](finetuning.md) explains. Paths are "
             "relative to the working directory.",
+        ),
+        "evaluate.md": reference(
+            EvaluateConfig,
+            "evaluate.yaml",
+            "The recipe of an evaluation. Paths are relative to the working directory. What the "
+            "tasks are and how they are asked: [evaluation.md](evaluation.md).",
         ),
         "classifier.md": reference(
             ClassifierRecipe,
