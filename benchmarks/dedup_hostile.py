@@ -37,6 +37,23 @@ WORDS = [f"word{number}" for number in range(120)]
 SENTENCES = [[f"s{number}w{place}" for place in range(8)] for number in range(45)]
 
 
+class Steps(Silent):
+    """Prints the seconds and the peak memory of the workers in each step."""
+
+    name = ""
+
+    def start(self, stage: str, *, total: int, reused: int, shards: int) -> None:
+        now = sum(map(seconds, children()))
+        if self.name:
+            print(f"    {self.name}: {now - self.used:.1f} s, {workers()} MB")
+            for pid in children():
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+        self.name, self.used = f"{stage} ({shards})", now
+
+    def end(self, line: str) -> None:
+        self.start("", total=0, reused=0, shards=0)
+
+
 def page(fresh: int, number: int) -> str:
     """Return the template with a run of words, in the middle, that no other page has."""
     start = (len(WORDS) - fresh) // 2
@@ -74,7 +91,7 @@ KINDS: dict[str, Callable[[int], str]] = {
 }
 
 
-def run(kind: str, count: int, preset: str) -> None:
+def run(kind: str, count: int, preset: str, steps: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         step = 1 if kind == "long" else FILE_ROWS
@@ -97,8 +114,9 @@ def run(kind: str, count: int, preset: str) -> None:
         for pid in ("self", *children()):
             Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
         print(f"{kind}, {count:,}; before: {peak('self'):.0f} MB, worker {workers()} MB")
+        progress = Steps() if steps else Silent()
         before, own = sum(map(seconds, children())), time.process_time()
-        summary = build.build(recipe, str(place / "out"), engine, Silent()).stage("dedup").summary
+        summary = build.build(recipe, str(place / "out"), engine, progress).stage("dedup").summary
         used = sum(map(seconds, children())) - before + time.process_time() - own
         kept = count - summary["exact_duplicates"] - summary["near_duplicates"]
         print(
@@ -115,9 +133,10 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("count", type=int, nargs="+")
     parser.add_argument("--preset", default="thorough")
+    parser.add_argument("--steps", action="store_true")
     given = parser.parse_args()
     for count in given.count:
-        run(given.kind, count, given.preset)
+        run(given.kind, count, given.preset, given.steps)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ from corpus.parts import Part, kept_rows, read_columns, write_table
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
 # twice as many.
-BUCKET_SHINGLES = 4_000_000
+BUCKET_SHINGLES = 3_000_000
+# A component of more than these is parted: a visit of it costs too much where its pages are all a
+# little less alike than the threshold.
+LARGE_SHINGLES = 500_000
 COPIES = ("document", "keeper", "dropped")
 EDGES = ("left", "right")
 
@@ -49,6 +52,7 @@ class ComponentsTask:
         parts: The parts, in the order of the signatures.
         scope: Which documents are compared.
         bucket_shingles: Shingles in a bucket.
+        large_shingles: Shingles of a component that is not parted.
     """
 
     name: str
@@ -61,6 +65,7 @@ class ComponentsTask:
     parts: tuple[Part, ...]
     scope: Scope
     bucket_shingles: int
+    large_shingles: int
     folder: str = ""
 
 
@@ -76,7 +81,7 @@ def find_components(task: ComponentsTask) -> Shard:
     shingles = _gathered(signed, members, starts, "shingles")
     totals = np.bincount(component, weights=shingles, minlength=len(labels)).astype(np.int64)
     sizes = np.bincount(component, minlength=len(labels))
-    large = (totals > task.bucket_shingles) & (sizes > 1)
+    large = (totals > task.large_shingles) & (sizes > 1)
     of_component = np.full(len(labels), -1, dtype=np.int64)
     of_component[~large] = cut(totals[~large], task.bucket_shingles)
     buckets = int(of_component.max(initial=-1)) + 1

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.order import Scope
+from corpus.dedup.prefix import maybe_shared
 from corpus.dedup.signatures import read_signed
 from corpus.manifest import Shard
 from corpus.parts import write_table
@@ -91,7 +92,9 @@ class Stars:
     def _connect(self) -> tuple[Keys, Ints]:
         keys = np.concatenate([np.empty(0, np.uint64), *self._keys])
         documents = np.concatenate([np.empty(0, np.int64), *self._documents])
-        left, right = run_edges(keys, documents, self._own)
+        self._keys, self._documents = [], []
+        shared = maybe_shared(keys)
+        left, right = run_edges(keys[shared], documents[shared], self._own)
         self._edges.append(pa.table({"left": left, "right": right}))
         return keys, documents
 

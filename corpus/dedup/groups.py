@@ -21,7 +21,7 @@ import pyarrow as pa
 from corpus.dedup import exchange
 from corpus.dedup.components import cut
 from corpus.dedup.order import Scope, visiting_order
-from corpus.dedup.sets import EFFORT, read_sets, shingle_paths, without_effort
+from corpus.dedup.sets import EFFORT, read_bucket, shingle_paths, without_effort
 from corpus.dedup.unions import connect, flatten
 from corpus.manifest import Manifest, Shard, read_manifest
 from corpus.parts import read_columns, write_table
@@ -159,16 +159,18 @@ def _order(paths: list[str], starts: Ints, rows: Ints, group: Ints, scope: Scope
 
 def move(task: MoveTask) -> Shard:
     """Write the documents of a bucket that go on, sorted by their new bucket."""
-    table = read_sets(shingle_paths(task.shingles), task.bucket).table
     told = ("component", "bucket") if task.into < 0 else EFFORT
     chosen = read_columns(task.documents, ["document", *told])
+    bucket = np.full(len(chosen), task.into, np.int64)
+    if task.into < 0:
+        chosen = chosen.sort_by([("bucket", "ascending"), ("document", "ascending")])
+        bucket = chosen["bucket"].to_numpy()
+    table = read_bucket(shingle_paths(task.shingles), task.bucket)
     order = np.argsort(table["document"].to_numpy())
     ascending = table["document"].to_numpy()[order]
     row = order[np.searchsorted(ascending, chosen["document"].to_numpy())]
     table = table.take(pa.array(row))
-    bucket = np.full(len(table), task.into, np.int64)
     if task.into < 0:
-        bucket = chosen["bucket"].to_numpy()
         place = table.column_names.index("component")
         table = table.set_column(place, "component", chosen["component"])
     else:

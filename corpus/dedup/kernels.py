@@ -67,7 +67,8 @@ def _visit_direct(
     first: int,
     last: int,
     given: int,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
@@ -79,16 +80,16 @@ def _visit_direct(
     for x in range(first + given, last):
         if not roles[x] & DROPS:
             continue
-        size = offsets[x + 1] - offsets[x]
+        size = ends[x] - begins[x]
         for y in range(first, x):
-            other = offsets[y + 1] - offsets[y]
+            other = ends[y] - begins[y]
             if keepers[y] >= 0 or not roles[y] & KEEPS:
                 continue
             if min(size, other) < threshold * max(size, other) - NEAR:
                 continue
             compared += 1
-            start, stop = offsets[y], offsets[y + 1]
-            jaccard[x] = _similarity(hashes, offsets[x], offsets[x + 1], start, stop, threshold)
+            start, stop = begins[y], ends[y]
+            jaccard[x] = _similarity(hashes, begins[x], ends[x], start, stop, threshold)
             if jaccard[x] > 0:
                 keepers[x] = y
                 break
@@ -101,7 +102,8 @@ def _visit_indexed(
     last: int,
     given: int,
     grows: bool,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
@@ -114,16 +116,19 @@ def _visit_indexed(
 ) -> tuple[int, int]:
     """Compare every document with those kept before it that the index proposes."""
     count = last - first
-    bits = min(_COUNTER_BITS, bits_for(offsets[last] - offsets[first]))
+    total = np.int64(0)
+    for x in range(first, last):
+        total += ends[x] - begins[x]
+    bits = min(_COUNTER_BITS, bits_for(total))
     counters = np.zeros(1 << bits, dtype=np.uint32)
     rarity = np.uint64(64 - bits)
     largest = np.int64(0)
     room = np.int64(1)
     for x in range(first, last):
-        size = offsets[x + 1] - offsets[x]
+        size = ends[x] - begins[x]
         largest = max(largest, size)
         room += np.int64(size * (1.0 - threshold) + NEAR) + 1
-        for at in range(offsets[x], offsets[x + 1]):
+        for at in range(begins[x], ends[x]):
             counters[np.int64(hashes[at] >> rarity)] += np.uint32(1)
     bits = bits_for(room)
     shift = np.uint64(64 - bits)
@@ -138,7 +143,7 @@ def _visit_indexed(
     compared = 0
     unfinished = 0
     for x in range(first, last):
-        begin, end = offsets[x], offsets[x + 1]
+        begin, end = begins[x], ends[x]
         size = end - begin
         if size == 0:
             continue
@@ -167,7 +172,7 @@ def _visit_indexed(
                         entry = entries[entry, 2]
                         if seen[y] != 0 or not same:
                             continue
-                        other = offsets[first + y + 1] - offsets[first + y]
+                        other = ends[first + y] - begins[first + y]
                         if min(size, other) < threshold * max(size, other) - NEAR:
                             continue
                         touched[found] = y
@@ -182,7 +187,7 @@ def _visit_indexed(
                 if seen[y] > 0 and keepers[x] < 0 and tried[x] <= most_tried:
                     tried[x] += 1
                     compared += 1
-                    start, stop = offsets[first + y], offsets[first + y + 1]
+                    start, stop = begins[first + y], ends[first + y]
                     jaccard[x] = _similarity(hashes, begin, end, start, stop, threshold)
                     if jaccard[x] > 0:
                         keepers[x] = first + y
@@ -218,7 +223,8 @@ def visit_components(
     starts: Int64s,
     given: Int64s,
     grows: bool,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
@@ -235,7 +241,8 @@ def visit_components(
             Within a component documents are in visiting order.
         given: Of each component, how many of its first documents have been kept already.
         grows: Whether documents that are kept now are compared with later ones.
-        offsets: Where each document's hashes begin, shape (n + 1,).
+        begins: Where each document's hashes begin.
+        ends: Where they end.
         hashes: Sorted distinct hashes of each document.
         roles: `KEEPS`, `DROPS` or both.
         threshold: Least Jaccard index, above 0.
@@ -251,15 +258,15 @@ def visit_components(
         been kept, or -1; their Jaccard index; how many pairs were compared in full; how many
         documents came to the end of what they may be compared with, and were kept for that.
     """
-    keepers = np.full(len(offsets) - 1, np.int64(-1))
-    jaccard = np.zeros(len(offsets) - 1)
+    keepers = np.full(len(begins), np.int64(-1))
+    jaccard = np.zeros(len(begins))
     compared = 0
     unfinished = 0
     for index in range(len(starts) - 1):
         first, last = starts[index], starts[index + 1]
         if grows and last - first <= direct:
             compared += _visit_direct(
-                first, last, given[index], offsets, hashes, roles, threshold, keepers, jaccard
+                first, last, given[index], begins, ends, hashes, roles, threshold, keepers, jaccard
             )
         else:
             more, ended = _visit_indexed(
@@ -267,7 +274,8 @@ def visit_components(
                 last,
                 given[index],
                 grows,
-                offsets,
+                begins,
+                ends,
                 hashes,
                 roles,
                 threshold,

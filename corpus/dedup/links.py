@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.edges import Stars
-from corpus.dedup.prefix import link_runs
+from corpus.dedup.prefix import link_runs, maybe_shared
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import write_table
 
@@ -77,13 +77,9 @@ def _stars(paths: list[str], task: LinksTask) -> pa.Table:
 
 def _linked(table: pa.Table, threshold: float) -> pa.Table:
     """Return the links of some records."""
+    table = table.filter(pa.array(maybe_shared(table["key"].to_numpy())))
     key, document, size, reach = (table[column].to_numpy() for column in COLUMNS)
-    order = np.argsort(key, kind="stable")
-    ascending = key[order]
-    differs = ascending[1:] != ascending[:-1]
-    alone = np.append(True, differs) & np.append(differs, True)
-    order = order[~alone]
-    order = order[np.lexsort((size[order], key[order]))]
+    order = np.lexsort((size, key))
     sizes, reaches = size[order].astype(np.int64), reach[order].astype(np.int64)
     left, right = link_runs(key[order], sizes, reaches, threshold)
     ends = document[order]

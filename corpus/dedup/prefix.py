@@ -102,6 +102,24 @@ def prefix_records(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def maybe_shared(keys: UInt64s) -> npt.NDArray[np.bool_]:
+    """Say which keys may occur more than once; most keys of documents do not.
+
+    Those that do are among them, with some that share a place in a table with another key.
+    """
+    bits = bits_for(8 * len(keys))
+    shift = np.uint64(64 - bits)
+    seen = np.zeros(1 << bits, dtype=np.uint8)
+    for at in range(len(keys)):
+        place = np.int64((keys[at] * _MIX) >> shift)
+        seen[place] = min(seen[place] + 1, 2)
+    shared = np.empty(len(keys), dtype=np.bool_)
+    for at in range(len(keys)):
+        shared[at] = seen[np.int64((keys[at] * _MIX) >> shift)] > 1
+    return shared
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def link_runs(
     keys: UInt64s, sizes: Int64s, reaches: Int64s, threshold: float
 ) -> tuple[Int64s, Int64s]:

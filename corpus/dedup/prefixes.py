@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.prefix import COUNTER_BITS, count_shingles, prefix_records
-from corpus.dedup.sets import read_sets, shingle_paths
+from corpus.dedup.sets import read_bucket, sets_of, shingle_paths
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import read_columns, write_table
 
@@ -76,7 +76,7 @@ def count_rarity(task: RarityTask) -> Shard:
     paths = shingle_paths(task.shingles)
     for pile in task.piles:
         for path in paths:
-            count_shingles(read_sets([path], pile).hashes, counters)
+            count_shingles(sets_of(read_bucket([path], pile)).hashes, counters)
     table = pa.table({"count": counters})
     output = write_table(task.folder, f"{task.source}/{task.name}.parquet", table, "rarity")
     return Shard(task.name, task.source, task.key, (output,))
@@ -87,25 +87,30 @@ def write_prefixes(task: PrefixesTask) -> Shard:
     manifest = read_manifest(task.rarity)
     path = manifest.path(manifest.shards[0].output("rarity"))
     counters = read_columns(path, ["count"])["count"].to_numpy()
-    pile = read_sets(shingle_paths(task.shingles), task.pile)
+    pile = sets_of(read_bucket(shingle_paths(task.shingles), task.pile))
     component = pile.table["component"].to_numpy()
     keys, sets, reaches = prefix_records(
         pile.offsets, pile.hashes, component, counters, task.threshold
     )
     size = np.diff(pile.offsets)
+    members = pile.table.select(list(MEMBERS)).append_column("size", pa.array(size))
     document = pile.table["document"].to_numpy()
+    del pile
+    bits = exchange.bits(len(keys), exchange.BATCH_ROWS)
+    partition = exchange.by_hash(keys, bits)
+    order = np.argsort(partition, kind="stable")
+    partition = partition[order]
+    sets = sets[order]
     records = pa.table(
         {
-            "key": keys,
+            "key": keys[order],
             "document": document[sets],
             "size": size[sets].astype(np.int32),
-            "reach": np.minimum(reaches, np.iinfo(np.int32).max).astype(np.int32),
+            "reach": np.minimum(reaches[order], np.iinfo(np.int32).max).astype(np.int32),
         }
     )
+    del keys, sets, reaches, order
     name = f"{task.source}/{task.name}"
-    bits = exchange.bits(len(records), exchange.BATCH_ROWS)
-    partition = exchange.by_hash(keys, bits)
-    members = pile.table.select(list(MEMBERS)).append_column("size", pa.array(size))
     outputs = (
         exchange.write(task.folder, f"{name}.{bits}.arrow", records, partition, "prefixes"),
         write_table(task.folder, f"{name}.parquet", members, "members"),

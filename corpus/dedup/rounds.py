@@ -113,7 +113,7 @@ class Rounds:
         return replace(task, kept=group.kept, last=number == 0, cut=True)
 
     def _packed(self, groups: Sequence[Group], turn: int) -> list[Group]:
-        """Return groups, with what is left in half as many tiers or fewer where it fits into them."""
+        """Return groups, what is left being in half as many tiers where it fits into them."""
         tasks: list[MoveTask] = []
         packed: dict[str, tuple[list[int], list[int]]] = {}
         for group in groups:

@@ -22,7 +22,7 @@ class Sets:
     """Documents and their sets of shingles.
 
     Attributes:
-        table: A row a document, as `corpus.dedup.shingles` writes them.
+        table: A row a document, as `corpus.dedup.shingles` writes them, without the shingles.
         offsets: Where each set begins, shape (rows + 1,).
         hashes: Sorted distinct hashes of each set.
     """
@@ -38,9 +38,9 @@ def shingle_paths(folder: str) -> list[str]:
     return [manifest.path(output) for shard in manifest.shards for output in shard.all("shingles")]
 
 
-def read_sets(paths: Sequence[str], bucket: int) -> Sets:
+def read_bucket(paths: Sequence[str], bucket: int) -> pa.Table:
     """Return the documents of one bucket, in the order of the files."""
-    return sets_of(pa.concat_tables([exchange.read(path, bucket, bucket + 1) for path in paths]))
+    return pa.concat_tables([exchange.read(path, bucket, bucket + 1) for path in paths])
 
 
 def sets_of(table: pa.Table) -> Sets:
@@ -48,6 +48,7 @@ def sets_of(table: pa.Table) -> Sets:
     lists = table["shingles"].combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
+    table = table.drop_columns(["shingles"])
     return Sets(table, np.asarray(lists.offsets).astype(np.int64), np.asarray(lists.values))
 
 

@@ -107,7 +107,7 @@ class Steps:
         task = ComponentsTask(
             name="components",
             source=EVERY,
-            key=f"{self.key}-components-{components.BUCKET_SHINGLES}",
+            key=f"{self.key}-components-{components.BUCKET_SHINGLES}-{components.LARGE_SHINGLES}",
             weight=1,
             signatures=self.signed.folders,
             copies=copies.folder,
@@ -115,6 +115,7 @@ class Steps:
             parts=tuple(self.parts),
             scope=self.scope,
             bucket_shingles=components.BUCKET_SHINGLES,
+            large_shingles=components.LARGE_SHINGLES,
         )
         return self._step("components", find_components, [task])
 

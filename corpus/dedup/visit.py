@@ -17,7 +17,7 @@ bound is kept, and counted as unfinished.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,30 +95,23 @@ class VisitTask:
 
 def visit_bucket(task: VisitTask) -> Shard:
     """Visit one bucket and write what is dropped."""
-    own = _read(task.place, task.scope)
-    component = own["component"].to_numpy()
-    if task.kept is None:
-        table = own
-        starts = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1], [True]]))
-        given = np.zeros(len(starts) - 1, np.int64)
-    else:  # one component
-        before = _read(task.kept, task.scope)
-        table = pa.concat_tables([before, own])
-        starts, given = np.array([0, len(table)]), np.array([len(before)])
-        del before
-    if not len(own):
-        starts, given = np.zeros(1, np.int64), np.zeros(0, np.int64)
-    del own
+    places = [task.place] if task.kept is None else [task.kept, task.place]
+    tables = [_read(place) for place in places]
+    rows = [len(table) for table in tables]
+    sets = sets_of(pa.concat_tables(tables))
+    del tables
+    order = _order(sets.table, rows, task.scope)
+    table = sets.table.take(pa.array(order))
+    starts, given = _components(table["component"].to_numpy(), rows)
     source = table["source"].to_numpy()
     roles = KEEPS * task.scope.keeps(source) + DROPS * task.scope.drops(source)
-    sets = sets_of(table)
-    table = table.drop_columns(["shingles"])
     looked, tried = (table[column].to_numpy().copy() for column in EFFORT)
     keepers, jaccard, compared, unfinished = visit_components(
         starts,
         given,
         task.last,
-        sets.offsets,
+        sets.offsets[:-1][order],
+        sets.offsets[1:][order],
         sets.hashes,
         roles.astype(np.uint8),
         task.threshold,
@@ -144,7 +137,7 @@ def visit_bucket(task: VisitTask) -> Shard:
     if task.cut:
         stays = keepers < 0
         stays[: int(given.sum())] = False
-        shingles = int(np.diff(sets.offsets)[stays].sum())
+        shingles = int(np.diff(sets.offsets)[order[stays]].sum())
         left = pa.table({"document": table["document"], "looked": looked, "tried": tried})
         left = left.filter(pa.array(stays))
         outputs.append(write_table(task.folder, f"{name}.left.parquet", left, "left"))
@@ -162,12 +155,31 @@ def visit_bucket(task: VisitTask) -> Shard:
     )
 
 
-def _read(place: Place, scope: Scope) -> pa.Table:
-    """Return what is left of a bucket, by component, best first, with its effort so far."""
-    table = pa.concat_tables(list(_tables(place)))
-    source = table["source"].to_numpy()
-    order = visiting_order(table["component"].to_numpy(), scope.priority(source), table)
-    return table.take(pa.array(order))
+def _order(table: pa.Table, rows: Sequence[int], scope: Scope) -> Ints:
+    """Return the documents of each bucket in turn, by component, best first."""
+    order: list[Ints] = []
+    start = 0
+    for count in rows:
+        own = table.slice(start, count)
+        priority = scope.priority(own["source"].to_numpy())
+        order.append(start + visiting_order(own["component"].to_numpy(), priority, own))
+        start += count
+    return np.concatenate(order)
+
+
+def _components(component: Ints, rows: Sequence[int]) -> tuple[Ints, Ints]:
+    """Return where components start, and how many documents of each have been kept already."""
+    if not rows[-1]:
+        return np.zeros(1, np.int64), np.zeros(0, np.int64)
+    if len(rows) > 1:  # one component
+        return np.array([0, len(component)]), np.array([rows[0]])
+    starts = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1], [True]]))
+    return starts, np.zeros(len(starts) - 1, np.int64)
+
+
+def _read(place: Place) -> pa.Table:
+    """Return what is left of a bucket, with its effort so far."""
+    return pa.concat_tables(list(_tables(place)))
 
 
 def _tables(place: Place) -> Iterator[pa.Table]:

@@ -154,6 +154,7 @@ def test_verdicts_are_those_of_the_plain_rule(
     monkeypatch.setattr(exchange, "TASK_ROWS", 600)
     monkeypatch.setattr(exchange, "BATCH_ROWS", 8)
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 150)
+    monkeypatch.setattr(components, "LARGE_SHINGLES", 150)
     monkeypatch.setattr(shingles, "FILE_SHINGLES", 50)
     monkeypatch.setattr(visit, "DIRECT", 2)
     backwards = dict(reversed(texts.items()))

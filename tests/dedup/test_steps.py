@@ -76,6 +76,7 @@ def mixed(folder: Path) -> Recipe:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "TASK_ROWS", 800)
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 200)
+    monkeypatch.setattr(components, "LARGE_SHINGLES", 200)
     monkeypatch.setattr(shingles, "FILE_SHINGLES", 300)
 
 
@@ -171,6 +172,7 @@ def test_pages_of_one_template_stay_and_their_copies_go(
 ) -> None:
     """One large component; no two pages but the last and its model are alike."""
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 4000)
+    monkeypatch.setattr(components, "LARGE_SHINGLES", 4000)
     notice = text("notice", 70)
     pages = [f"{notice} {' '.join(f'w{i}x{k}' for k in range(30))}" for i in range(150)]
     copy = pages[77].replace("w77x29", "other")
