@@ -1,7 +1,7 @@
-"""How the dedup stage grows: processor time and memory for some documents and for ten times as many.
+"""How the dedup stage grows: processor time and memory for some documents and for many more.
 
-`python benchmarks/dedup_growth.py DOCUMENTS [DOCUMENTS ...]` takes Parquet files of `id, text`, such
-as ten seeds of one generator. The stage runs over the first one and then over all, in parts of
+`python benchmarks/dedup_growth.py DOCUMENTS ...` takes Parquet files of `id, text`, such as ten
+seeds of one generator. The stage runs over the first one and then over all, in parts of
 50,000 documents, on two workers; printed are for each step the processor time and the peak memory
 of a worker, and at the end the ratio of the times. Verdicts are checked by `benchmarks/dedup.py`.
 """

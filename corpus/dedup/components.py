@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from corpus.dedup import exchange
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import Signed, read_signed
 from corpus.dedup.unions import connect, count_members, flatten
@@ -149,7 +150,8 @@ def _connected(task: ComponentsTask, signed: Signed) -> tuple[Ints, Ints]:
 def _edges(folder: str, role: str, columns: Sequence[str]) -> Iterator[list[npt.NDArray[Any]]]:
     manifest = read_manifest(folder)
     for shard in manifest.shards:
-        table = read_columns(manifest.path(shard.output(role)), columns)
+        path = manifest.path(shard.output(role))
+        table = read_columns(path, columns) if role == "edges" else exchange.read_all(path)
         yield [table[column].to_numpy() for column in columns]
 
 

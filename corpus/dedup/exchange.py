@@ -84,6 +84,11 @@ def read(path: str, first: int, last: int) -> pa.Table:
     return _read(path, None, first, last)
 
 
+def read_all(path: str) -> pa.Table:
+    """Return all rows. Raises `IntegrityError` when the file is damaged."""
+    return read(path, 0, np.iinfo(np.int64).max)
+
+
 def _read(
     path: str, cells: npt.NDArray[np.int64] | None, first: int = 0, last: int = 0
 ) -> pa.Table:

@@ -47,6 +47,7 @@ class Rounds:
         key: Digest of all that the outcome depends on.
         threshold: Least Jaccard index.
         scope: Which documents are compared.
+        bounds: The first document of each span of parts.
         bucket_shingles: Shingles in a tier.
         visit: What makes the step of a round.
         move: What makes the step that puts tiers together.
@@ -55,6 +56,7 @@ class Rounds:
     key: str
     threshold: float
     scope: Scope
+    bounds: tuple[int, ...]
     bucket_shingles: int
     visit: Callable[[Sequence[VisitTask]], Manifest]
     move: Callable[[Sequence[MoveTask]], Manifest]
@@ -104,6 +106,7 @@ class Rounds:
             cut=False,
             threshold=self.threshold,
             scope=self.scope,
+            bounds=self.bounds,
             most_looked=visit.MOST_LOOKED,
             most_tried=visit.MOST_TRIED,
         )

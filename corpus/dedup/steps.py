@@ -14,14 +14,16 @@ from corpus.config import DedupScheme
 from corpus.dedup import components, exchange
 from corpus.dedup.components import ComponentsTask, find_components
 from corpus.dedup.copies import CopiesTask, find_copies
-from corpus.dedup.drops import DropsTask, list_drops
+from corpus.dedup.drops import DropsTask, ListsTask, add_urls, list_drops
 from corpus.dedup.edges import EdgesTask, find_edges
+from corpus.dedup.fates import FatesTask, Setting, resolve_copies
 from corpus.dedup.groups import move
 from corpus.dedup.order import Scope
 from corpus.dedup.parting import Parting
 from corpus.dedup.rounds import EVERY, Group, Rounds
 from corpus.dedup.shingles import ShinglesTask, write_shingles
 from corpus.dedup.signatures import Signed
+from corpus.dedup.spans import Span, firsts, spans
 from corpus.dedup.visit import Place, visit_bucket
 from corpus.engine import Engine
 from corpus.manifest import Manifest, Shard
@@ -84,7 +86,7 @@ class Steps:
         return make(self.output, name, function, tasks, self.engine, self.progress)
 
     def _ranges(
-        self, step: str, role: str, task: type[CopiesTask | EdgesTask], function: Any
+        self, step: str, role: str, task: type[Any], function: Callable[[Any], Shard]
     ) -> Manifest:
         """Make a step that sorts keys, one range of them a task."""
         bits = exchange.bits(self.signed.rows(role), exchange.TASK_ROWS)
@@ -98,6 +100,7 @@ class Steps:
                 partition=partition,
                 bits=bits,
                 scope=self.scope,
+                **({"bounds": self._bounds()} if step == "copies" else {}),
             )
             for partition in range(1 << bits)
         ]
@@ -158,23 +161,44 @@ class Steps:
             key=f"{self.key}-{size}",
             threshold=self.scheme.threshold,
             scope=self.scope,
+            bounds=self._bounds(),
             bucket_shingles=size,
             visit=lambda tasks: self._step("visit", visit_bucket, tasks),
             move=lambda tasks: self._step("move", move, tasks),
         ).run(whole, groups)
 
     def _drops(self, copies: Manifest, visits: Sequence[Manifest]) -> Manifest:
-        task = DropsTask(
-            name="drops",
-            source=EVERY,
-            key=f"{self.key}-drops",
-            weight=1,
+        setting = Setting(
             signatures=self.signed.folders,
             parts=tuple(self.parts),
-            copies=copies.folder,
-            visits=tuple(visit.folder for visit in visits),
+            spans=self._spans(),
             scope=self.scope,
             names=self.names,
-            addresses=self.addresses.folder if self.addresses else None,
+            copies=copies.folder,
+            visits=tuple(visit.folder for visit in visits),
         )
-        return self._step("drops", list_drops, [task])
+
+        def tasks(kind: type[Any], step: str, count: int, **given: Any) -> list[Any]:
+            keys = [f"{self.key}-{step}-{span}-{count}" for span in range(count)]
+            return [
+                kind(f"{span:05d}", EVERY, key, 1, setting, span, **given)
+                for span, key in enumerate(keys)
+            ]
+
+        every = len(setting.spans)
+        own = sum(first < self.signed.own_parts for first, _ in setting.spans)
+        fates = self._step("fates", resolve_copies, tasks(FatesTask, "fates", every))
+        addresses = self.addresses.folder if self.addresses else None
+        told = {"fates": fates.folder, "addresses": addresses}
+        # Only addresses are listed for spans of an index: others have their address.
+        listed = tasks(DropsTask, "drops", every if addresses else own, **told)
+        drops = self._step("drops", list_drops, listed)
+        if addresses is None:
+            return drops
+        return self._step("lists", add_urls, tasks(ListsTask, "lists", own, drops=drops.folder))
+
+    def _spans(self) -> tuple[Span, ...]:
+        return spans([part.rows for part in self.parts], self.signed.own_parts)
+
+    def _bounds(self) -> tuple[int, ...]:
+        return firsts(self.signed.bases, self._spans())

@@ -4,11 +4,12 @@ The rule: a document is dropped if and only if one of its component that has bee
 as similar as the threshold, and it is dropped for the best such one. So a chain a ~ b ~ c with a
 and c unlike each other loses b alone.
 
-In: the shingles by bucket. Out: `found`, the drops of one bucket, with their keepers. A group that
-is cut into tiers takes rounds (`corpus.dedup.rounds`): in each one the documents that are left of
-the first tier and of the later ones are compared with those that the round before has kept, and
-then those of the first with one another. `left` are the documents of a tier that are not dropped
-yet, with what they have been compared with so far.
+In: the shingles by bucket. Out: `found`, the drops of one bucket, with their keepers, sorted into
+an exchange by the span of parts. A group that is cut into tiers takes rounds
+(`corpus.dedup.rounds`): in each one the documents that are left of the first tier and of the later
+ones are compared with those that the round before has kept, and then those of the first with one
+another. `left` are the documents of a tier that are not dropped yet, with what they have been
+compared with so far.
 
 How much one document may be compared with has a bound, which the pages of no crawl reach, but which
 documents can be made for that are all a little less alike than the threshold. A document at that
@@ -28,6 +29,7 @@ from corpus.dedup import exchange
 from corpus.dedup.kernels import DROPS, KEEPS, visit_components
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.sets import EFFORT, sets_of, shingle_paths, without_effort
+from corpus.dedup.spans import places, span_of
 from corpus.manifest import Shard
 from corpus.parts import read_columns, write_table
 
@@ -74,6 +76,7 @@ class VisitTask:
         cut: Whether the bucket is one tier of several.
         threshold: Least Jaccard index.
         scope: Which documents are compared.
+        bounds: The first document of each span of parts.
         most_looked: Entries of an index that a document may be held against.
         most_tried: Documents that it may be compared with in full.
     """
@@ -88,6 +91,7 @@ class VisitTask:
     cut: bool
     threshold: float
     scope: Scope
+    bounds: tuple[int, ...]
     most_looked: int
     most_tried: int
     folder: str = ""
@@ -132,7 +136,8 @@ def visit_bucket(task: VisitTask) -> Shard:
         }
     ).cast(SCHEMA)
     name = f"{task.source}/{task.name}"
-    outputs = [write_table(task.folder, f"{name}.parquet", found, "found")]
+    span = span_of(found["document"].to_numpy(), task.bounds)
+    outputs = [exchange.write(task.folder, f"{name}.arrow", found, span, "found")]
     shingles = 0
     if task.cut:
         stays = keepers < 0
@@ -190,9 +195,9 @@ def _tables(place: Place) -> Iterator[pa.Table]:
     for path in shingle_paths(place.shingles):
         table = exchange.read(path, place.bucket, place.bucket + 1)
         if left is not None:
-            row, stays = _places(documents, table["document"].to_numpy())
+            row, stays = places(documents, table["document"].to_numpy())
             table = without_effort(table.filter(pa.array(stays)))
-            effort = [left[column].take(pa.array(row)) for column in EFFORT]
+            effort = [left[column].take(pa.array(row[stays])) for column in EFFORT]
         elif EFFORT[0] in table.column_names:
             effort = [table[column] for column in EFFORT]
             table = without_effort(table)
@@ -201,12 +206,3 @@ def _tables(place: Place) -> Iterator[pa.Table]:
         for column, values in zip(EFFORT, effort, strict=True):
             table = table.append_column(column, values)
         yield table
-
-
-def _places(found: Ints, wanted: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return where those numbers stand that are among ascending ones, and which are."""
-    row = np.searchsorted(found, wanted)
-    there = np.zeros(len(wanted), dtype=np.bool_)
-    inside = row < len(found)
-    there[inside] = found[row[inside]] == wanted[inside]
-    return row[there], there

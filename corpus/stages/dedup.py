@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from corpus import storage
 from corpus.config import Dedup, Recipe
-from corpus.dedup.drops import COLUMNS
+from corpus.dedup.fates import COLUMNS
 from corpus.dedup.index import Index, check_alike, index_urls
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import sign, signature_settings, signed
@@ -116,7 +116,7 @@ def run(
             addresses=addresses,
         )
         drops, summary = steps.run()
-        lists = [drops.path(output) for output in drops.shards[0].outputs]
+        lists = [drops.path(output) for shard in drops.shards for output in shard.all("drops")]
         folder.tasks = [
             replace(task, drops=path) for task, path in zip(folder.tasks, lists, strict=True)
         ]

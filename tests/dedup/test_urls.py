@@ -13,12 +13,19 @@ from corpus.build import Build
 from corpus.check import check
 from corpus.clean import folders
 from corpus.clusters import clustering, describe
+from corpus.dedup import spans
 from corpus.explain import describe as describe_story
 from corpus.explain import explain
 from tests.made import Recording, by_id, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, kept
 
 Rows = list[dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def many_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List the drops of every part by a task of its own."""
+    monkeypatch.setattr(spans, "SPAN_DOCUMENTS", 2)
 
 
 def build_of(
