@@ -9,14 +9,27 @@ from typing import Any
 import pytest
 
 from corpus.build import Build
-from corpus.check import check
-from corpus.clusters import clustering
+from corpus.config import Recipe
 from corpus.dedup import components, spans
 from corpus.engine import Engine, RayEngine
 from corpus.errors import InputError, RecipeError
-from corpus.explain import describe, explain
+from corpus.look.check import check
+from corpus.look.clusters import clustering
+from corpus.look.explain import describe, explain
+from corpus.plan import StagePlan, plan
+from corpus.storage import read_json
 from tests.dedup.test_steps import Interrupted, Killed
-from tests.made import ENGINE, Recording, by_id, changed, digests, make_recipe, run, text, write_jsonl
+from tests.made import (
+    ENGINE,
+    Recording,
+    by_id,
+    changed,
+    digests,
+    make_recipe,
+    run,
+    text,
+    write_jsonl,
+)
 from tests.stages.test_dedup import SCHEME, jaccard, kept, planted, row
 
 Rows = list[dict[str, str]]
