@@ -153,15 +153,17 @@ def test_near_copies_of_one_page_take_two_rounds(
     assert (steps.rounds, steps.moves) == (2, 1)
 
 
-@pytest.mark.parametrize("most", [8_000_000, 60])
-@pytest.mark.parametrize(("threshold", "rounds", "moves"), [(0.4, 3, 2), (0.5, 3, 2), (0.7, 3, 1)])
+@pytest.mark.parametrize(
+    ("threshold", "most", "rounds", "moves"),
+    [(0.4, 8_000_000, 3, 2), (0.5, 8_000_000, 3, 2), (0.7, 60, None, None)],
+)
 def test_verdicts_of_groups_that_take_rounds_are_those_of_the_plain_rule(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     threshold: float,
-    rounds: int,
-    moves: int,
     most: int,
+    rounds: int | None,
+    moves: int | None,
 ) -> None:
     """Also where little is left of tiers, or a shingle has more records than are sorted at once."""
     listed = halves(3, 240)
@@ -172,9 +174,9 @@ def test_verdicts_of_groups_that_take_rounds_are_those_of_the_plain_rule(
     wanted = expected(texts, Dedup(**shape).scheme())
     assert 15 < sum(reason is None for reason, *_ in wanted.values()) < 200
     assert verdicts(tmp_path / "verdicts", texts, 2, **shape) == wanted
-    recipe = recipe_of(tmp_path, {"a": [listed]}, **shape)
-    run(recipe, tmp_path / "out", progress=(steps := Steps()))
-    if most > 60:
+    if rounds is not None:
+        recipe = recipe_of(tmp_path, {"a": [listed]}, **shape)
+        run(recipe, tmp_path / "out", progress=(steps := Steps()))
         assert (steps.rounds, steps.moves) == (rounds, moves)
 
 
