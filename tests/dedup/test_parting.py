@@ -155,7 +155,7 @@ def test_near_copies_of_one_page_take_two_rounds(
 
 @pytest.mark.parametrize(
     ("threshold", "most", "rounds", "moves"),
-    [(0.4, 8_000_000, 3, 2), (0.5, 8_000_000, 3, 2), (0.7, 60, None, None)],
+    [(0.4, 8_000_000, 3, 2), (0.7, 60, None, None)],
 )
 def test_verdicts_of_groups_that_take_rounds_are_those_of_the_plain_rule(
     tmp_path: Path,

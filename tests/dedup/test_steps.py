@@ -69,10 +69,13 @@ def recipe_of(folder: Path, sources: dict[str, list[list[str]]], **dedup: Any) -
     return make_recipe(made, dedup={**FIFTY, **dedup})
 
 
-def mixed(folder: Path) -> Recipe:
+def mixed(folder: Path, large: int = 0) -> Recipe:
+    """Return a recipe of pairs, and of so many near-copies of one page."""
     originals = [text(i, 60) for i in range(12)]
     copies = [changed(one, i, 1 + i % 5) for i, one in enumerate(originals)]
-    return recipe_of(folder, {"a": [originals, copies[:6]], "b": [copies[6:] + originals[:3]]})
+    page = [changed(text("page", 60), i, 2) for i in range(large)]
+    files = {"a": [originals, copies[:6] + page[::2]], "b": [copies[6:] + originals[:3] + page]}
+    return recipe_of(folder, files)
 
 
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +90,7 @@ def test_build_that_is_killed_after_every_few_tasks_ends_with_the_same_bytes(
 ) -> None:
     """Whatever step it was in."""
     small_pieces(monkeypatch)
-    recipe = mixed(tmp_path)
+    recipe = mixed(tmp_path, 12)
     run(recipe, tmp_path / "calm", progress=(calm := Recording()))
     assert [step for step in calm.made if step in STEPS] == STEPS
     kills = 0
@@ -109,7 +112,7 @@ def test_step_that_is_done_is_not_done_again_after_a_kill(
     recipe = mixed(tmp_path)
     run(recipe, tmp_path / "out", until="extract")
     run(recipe, tmp_path / "calm", progress=(calm := Recording()))
-    before = sum(calm.made[step] for step in FIRST)
+    before = sum(calm.made.get(step, 0) for step in FIRST)
     with pytest.raises(Killed):
         run(recipe, tmp_path / "out", engine=Interrupted(before + 2))
     run(recipe, tmp_path / "out", progress=(second := Recording()))
@@ -134,7 +137,7 @@ def test_two_workers_write_the_bytes_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_pieces(monkeypatch)
-    recipe = mixed(tmp_path)
+    recipe = mixed(tmp_path, 12)
     alone = verdict_bytes(run(recipe, tmp_path / "0"))
     engine = LocalEngine(2)
     try:
@@ -149,7 +152,7 @@ def test_ray_writes_the_bytes_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_pieces(monkeypatch)
-    recipe = mixed(tmp_path)
+    recipe = mixed(tmp_path, 12)
     alone = verdict_bytes(run(recipe, tmp_path / "0"))
     engine = RayEngine(2)
     try:
