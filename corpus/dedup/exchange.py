@@ -25,6 +25,8 @@ from corpus.stage_folder import describe_output
 BATCH_ROWS = 1024
 # Rows that a task reads and sorts at a time, in some 100 bytes each where all are equal to another.
 TASK_ROWS = 2_000_000
+# The same of texts and addresses, which come with identifiers, in some 250 bytes each.
+COPY_ROWS = 500_000
 _PARTITIONS = b"partitions"
 
 

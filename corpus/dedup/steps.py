@@ -89,7 +89,8 @@ class Steps:
         self, step: str, role: str, task: type[Any], function: Callable[[Any], Shard]
     ) -> Manifest:
         """Make a step that sorts keys, one range of them a task."""
-        bits = exchange.bits(self.signed.rows(role), exchange.TASK_ROWS)
+        most = exchange.COPY_ROWS if step == "copies" else exchange.TASK_ROWS
+        bits = exchange.bits(self.signed.rows(role), most)
         tasks = [
             task(
                 name=f"{partition:05d}",

@@ -133,7 +133,7 @@ def without_duplicates(
         progress: Who is told.
     """
     hashed = signed(urls, scope)
-    bits = exchange.bits(hashed.rows("urls"), exchange.TASK_ROWS)
+    bits = exchange.bits(hashed.rows("urls"), exchange.COPY_ROWS)
     bounds = firsts(hashed.bases, spans(np.diff(hashed.bases).tolist(), hashed.own_parts))
     ranges = [
         CopiesTask(

@@ -340,7 +340,8 @@ def test_ray_checks_addresses_and_an_index_as_one_process_does(tmp_path: Path) -
             tmp_path, folder.name, {"b": new}, [tmp_path / "one"], urls=True, engine=engine
         )
         assert kept(verdicts_of(second)) == {"s"}
-        return digests(Path(second.stage("dedup").folder))
+        # The manifest has the digests of the inputs, in which the names of their files stand.
+        return digests(Path(second.stage("dedup").folder), ignored=["manifest.json"])
 
     alone = built(tmp_path / "alone", ENGINE)
     engine = RayEngine(2)

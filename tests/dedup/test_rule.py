@@ -152,6 +152,7 @@ def test_verdicts_are_those_of_the_plain_rule(
     assert verdicts(tmp_path / "whole", texts, 1, **settings) == wanted
     assert {"near_duplicate", "exact_duplicate", None} == {reason for reason, *_ in wanted.values()}
     monkeypatch.setattr(exchange, "TASK_ROWS", 600)
+    monkeypatch.setattr(exchange, "COPY_ROWS", 20)
     monkeypatch.setattr(exchange, "BATCH_ROWS", 8)
     monkeypatch.setattr(spans, "SPAN_DOCUMENTS", 9)
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 150)

@@ -80,6 +80,7 @@ def mixed(folder: Path, large: int = 0) -> Recipe:
 
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "TASK_ROWS", 800)
+    monkeypatch.setattr(exchange, "COPY_ROWS", 20)
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 200)
     monkeypatch.setattr(components, "LARGE_SHINGLES", 200)
     monkeypatch.setattr(shingles, "FILE_SHINGLES", 300)
