@@ -267,9 +267,11 @@ def describe(manifest: Manifest) -> str:
         sequences = f"{manifest.measure('sequences'):,} sequences"
         return f"{manifest.stage}: {sequences}, {manifest.measure('tokens'):,} tokens"
     line = f"{manifest.stage}: {counts.into:,} {unit} in, {counts.kept:,} kept{_losses(counts)}"
-    unfinished = manifest.summary.get("unfinished", 0)  # of dedup
-    if unfinished:
-        return f"{line}; {unfinished:,} kept before they were compared with all that are like them"
+    if lines := manifest.summary.get("lines"):
+        of = f"of {lines['cut_documents']:,} documents, {lines['cut_bytes']:,} bytes"
+        line += f"; {lines['cut_lines']:,} lines {of}, cut"
+    if unfinished := manifest.summary.get("unfinished", 0):  # of dedup
+        line += f"; {unfinished:,} kept before they were compared with all that are like them"
     look = manifest.summary.get("prefilter")
     return f"{line}; {prefilter_loss.sentence(look)}" if look else line
 

@@ -15,6 +15,7 @@ from corpus.errors import CorpusError, StageError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
+from corpus.verbs import model as model_verbs
 from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
@@ -233,6 +234,7 @@ app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)
 app.add_typer(tokenizer_verbs.app)
+app.add_typer(model_verbs.app)
 
 
 def main() -> None:

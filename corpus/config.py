@@ -379,6 +379,27 @@ DEDUP_PRESETS = {
 }
 
 
+class LineDedup(Settings):
+    """Which lines are cut because another document has them, too (CCNet, section 3.1)."""
+
+    unit: Literal["line", "paragraph"] = "line"
+    """What is compared: a line, which CCNet calls a paragraph, or lines up to one that is blank."""
+    normalization: Literal["ccnet", "exact"] = "ccnet"
+    """By what: `ccnet` lets case, digits, punctuation and accents not count; `exact` all but white
+    space."""
+    scope: Literal["all", "within"] = "all"
+    """Whose lines are compared: those of all documents, or those of one source."""
+    sources: Annotated[tuple[str, ...], _ONE_OR_MORE] = ()
+    """The sources that lose lines; all by default. Those that do not are visited first."""
+    minimum_words: Annotated[int, Field(ge=1)] = 1
+    """Lines of fewer words are left where they are (CCNet: no such bound)."""
+    minimum_documents: Annotated[int, Field(ge=1)] = 1
+    """Lines that are in fewer documents are left where they are; with 1 also what a document
+    repeats of itself is cut (CCNet)."""
+    minimum_left: Annotated[int, Field(ge=0)] = 200
+    """A document that is cut to fewer characters is dropped, unless another lost a line for it."""
+
+
 class Dedup(Settings):
     """Which documents count as near-duplicates of one that is kept (GPT-3, Appendix A)."""
 
@@ -402,8 +423,11 @@ class Dedup(Settings):
     """Earlier builds, with their indexes: what duplicates a document kept there is dropped."""
     urls: bool = False
     """Of documents with the same URL, up to what changes nothing of a page, keep the best alone."""
+    lines: LineDedup | None = None
+    """Of lines that several documents have, keep the first alone; left out without this key."""
     max_loss: Share = 0.9
-    """The largest share of its documents that a source may lose before the build stops."""
+    """The largest share of its documents, or of its text by `lines`, that a source may lose before
+    the build stops."""
 
     @model_validator(mode="after")
     def _one_shape(self) -> Dedup:
@@ -628,6 +652,11 @@ class Recipe(Settings):
                         near = difflib.get_close_matches(name, self.sources, n=1)
                         hint = f"; did you mean {near[0]}?" if near else ""
                         yield f"filter.classifier.{side}", f"{name!r} is no source{hint}"
+        for name in self.dedup.lines.sources if self.dedup and self.dedup.lines else ():
+            if name not in self.sources:
+                near = difflib.get_close_matches(name, self.sources, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield "dedup.lines.sources", f"{name!r} is no source{hint}"
 
 
 def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -70,9 +70,25 @@ DEDUP_SCHEMA = pa.schema(
 )
 # Cuts are half-open ranges of bytes of the UTF-8 text.
 CUTS = pa.list_(pa.struct([pa.field("start", pa.int64()), pa.field("end", pa.int64())]))
+# Each line that was cut because the keeper, another document or the same one, has it before.
+LINES = pa.list_(
+    pa.struct(
+        [
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("keeper", pa.string()),
+            pa.field("keeper_source", pa.string()),
+            pa.field("hash", pa.uint64()),  # of the line as it is compared
+        ]
+    )
+)
+# With `dedup.lines`: the ranges of `cuts` are those of `lines` with their line feeds.
+DEDUP_LINES_SCHEMA = pa.schema([*DEDUP_SCHEMA, pa.field("cuts", CUTS), pa.field("lines", LINES)])
 DECONTAMINATE_SCHEMA = pa.schema(
     [*VERDICT_FIELDS, pa.field("cuts", CUTS), pa.field("benchmarks", pa.list_(pa.string()))]
 )
+# Behind `dedup.lines`, `cuts` are all cuts, of lines and of benchmark text, and these the latter.
+DECONTAMINATE_LINES_SCHEMA = pa.schema([*DECONTAMINATE_SCHEMA, pa.field("benchmark_cuts", CUTS)])
 
 
 class DropReason(StrEnum):
@@ -109,6 +125,7 @@ class DropReason(StrEnum):
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     URL_DUPLICATE = "url_duplicate"  # a better document has the same address
+    DUPLICATE_LINES = "duplicate_lines"  # too little is left without the lines of other documents
     # decontaminate
     CONTAMINATED = "contaminated"  # cut into more pieces than allowed
     NOTHING_LEFT = "nothing_left"  # every piece was under the minimum

@@ -16,6 +16,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from corpus import storage
+from corpus.document import DropReason
 from corpus.errors import IntegrityError
 from corpus.manifest import Counts, Manifest, Output
 from corpus.stage_folder import describe_output
@@ -117,6 +118,23 @@ def kept_rows(part: Part) -> npt.NDArray[np.bool_]:
     return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
+def standing_rows(part: Part) -> npt.NDArray[np.bool_]:
+    """Return which rows are kept, or were until too little of them was left without their lines.
+
+    What duplicates such a document has been dropped for it, in dedup, before it was.
+    """
+    if part.verdict is None:
+        return kept_rows(part)
+    return standing(read_columns(part.verdict, ["kept", "reason"]))
+
+
+def standing(verdicts: pa.Table) -> npt.NDArray[np.bool_]:
+    """Return the same for verdicts of dedup: rows of `kept` and `reason`."""
+    lines = pa.compute.equal(verdicts["reason"], str(DropReason.DUPLICATE_LINES))
+    mask = pa.compute.or_kleene(verdicts["kept"], lines).fill_null(False).combine_chunks()
+    return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def batches(
     part: Part, columns: Sequence[str], rows: npt.NDArray[np.int64] | None = None
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -155,6 +173,18 @@ def batches(
             where=part.documents,
             fix="Run corpus check",
         )
+
+
+def read_cuts(part: Part) -> pa.ChunkedArray | None:
+    """Return what is cut out of each document of a part, or None when nothing is cut at all."""
+    if part.verdict is None:
+        return None
+    with storage.open_arrow(part.verdict) as file:
+        try:
+            names = pq.ParquetFile(file).schema_arrow.names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damaged(part.verdict, error) from error
+    return read_columns(part.verdict, ["cuts"])["cuts"] if "cuts" in names else None
 
 
 def write_table(folder: str, path: str, table: pa.Table, role: str) -> Output:

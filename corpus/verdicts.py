@@ -109,18 +109,6 @@ def take_rows(path: str, rows: Sequence[int], columns: Sequence[str] | None = No
     return pa.concat_tables(tables).take(pa.array(places))
 
 
-def read_cuts(part: Part) -> pa.ChunkedArray | None:
-    """Return what is cut out of each document of a part, or None when nothing is cut at all."""
-    if part.verdict is None:
-        return None
-    with storage.open_arrow(part.verdict) as file:
-        try:
-            names = pq.ParquetFile(file).schema_arrow.names
-        except (pa.ArrowInvalid, OSError) as error:
-            raise damaged(part.verdict, error) from error
-    return read_columns(part.verdict, ["cuts"])["cuts"] if "cuts" in names else None
-
-
 def verdict_rows(judged: JudgedPart, rows: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
     """Return for each stage its whole verdicts on rows of a part, as plain values."""
     return {stage: take_rows(path, rows).to_pylist() for stage, path in judged.verdicts.items()}

@@ -19,8 +19,8 @@ from corpus.manifest import Manifest
 from corpus.mix.mixture import Mixture
 from corpus.parts import parts
 from corpus.progress import Silent
-from corpus.stages.tokenize import apply_cuts
 from corpus.text import tokenizer
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize.document_table import DocumentTable
 from corpus.tokenize.shards import TokenShard
 

@@ -1,7 +1,8 @@
 """Where the grams of the benchmarks occur in the corpus, in a folder beside `decontaminate`.
 
 In: the grams, documents, the verdict before. Out: `collisions-<fingerprint>` with every occurrence
-in every part, and which grams are in too many documents.
+in every part, by bytes of the text without the lines that dedup cut, and which grams are in too
+many documents.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import pyarrow as pa
 from corpus.decontaminate.benchmark_grams import read_grams
 from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Shard, fingerprint
-from corpus.parts import Part, batches, kept_rows, read_columns, write_table
+from corpus.parts import Part, batches, kept_rows, read_columns, read_cuts, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import make
 from corpus.text import contamination, normalization
 from corpus.text.contamination import Hits
+from corpus.text.cut_texts import without_cuts
 
 VERSION = 2
 COLUMNS = ("row", "start", "end", "gram")
@@ -67,11 +69,14 @@ def collisions(
 
 def collisions_shard(task: CollisionsTask) -> Shard:
     """List every occurrence of a gram in the documents of one part that are still in."""
-    grams, kept = read_grams(task.grams), kept_rows(task.part)
+    grams, kept, lines = read_grams(task.grams), kept_rows(task.part), read_cuts(task.part)
     tables: list[pa.Table] = []
     for start, batch in batches(task.part, ["text"]):
         rows = np.flatnonzero(kept[start : start + len(batch)])
-        hits = contamination.find(batch.column("text").take(pa.array(rows)), grams.index)
+        texts = batch.column("text").take(pa.array(rows))
+        if lines is not None:
+            texts = without_cuts(texts, lines.take(pa.array(rows + start)).to_pylist())
+        hits = contamination.find(texts, grams.index)
         columns = (rows[hits.rows] + start, hits.starts, hits.ends, hits.grams)
         tables.append(pa.table([pa.array(c, pa.int64()) for c in columns], list(COLUMNS)))
     schema = pa.schema([(name, pa.int64()) for name in COLUMNS])

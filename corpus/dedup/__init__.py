@@ -8,6 +8,12 @@
 6. `visit`: per bucket, the documents to drop, best first, by their true Jaccard index.
 7. `drops`: in one process, the list of each part's drops.
 
+With `dedup.lines` there follow (`line_steps`):
+
+8. `lines`: per part, each distinct line of the documents that are left.
+9. `line_keepers`: per range of lines, the document that keeps each one that several have.
+10. `line_cuts`: per part, the lines that are cut, and the documents with too little left.
+
 `exchange` is the format of the files that many tasks write and many read; `kernels` the compiled
 loops. Documents have numbers: those of a part that reached the stage, in its order, follow those of
 the part before (`signatures.Signed`). Numbers serve within a build; no outcome depends on them.

@@ -28,7 +28,7 @@ from corpus.dedup.order import Scope
 from corpus.dedup.signatures import Signed, read_signed
 from corpus.dedup.unions import connect, count_members, flatten
 from corpus.manifest import Shard, read_manifest
-from corpus.parts import Part, kept_rows, read_columns, write_table
+from corpus.parts import Part, read_columns, standing_rows, write_table
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
 # twice as many.
@@ -168,7 +168,7 @@ def _known(task: ComponentsTask, signed: Signed) -> Ints:
         span = slice(starts[index], starts[index + 1])
         if span.start < span.stop:
             rows = read_columns(paths[index], ["row"])["row"].to_numpy()
-            kept[span] = kept_rows(task.parts[index])[rows[found[span] - signed.bases[index]]]
+            kept[span] = standing_rows(task.parts[index])[rows[found[span] - signed.bases[index]]]
     return found[kept]
 
 

@@ -166,7 +166,8 @@ def index_verdicts(
         return
     table = read_columns(verdict, ["kept", *COLUMNS[1:]]).take(rows)
     table = table.append_column("document", pa.array(documents))
-    table = table.filter(pc.invert(table["kept"]))
+    # Without a keeper it was dropped for its lines, and stands for its text as if it were kept.
+    table = table.filter(pc.and_(pc.invert(table["kept"]), table["duplicate_of"].is_valid()))
     name = pa.scalar(names[index - signed.own_parts], pa.string())
     place = table.column_names.index("duplicate_index")
     where = pc.coalesce(table["duplicate_index"], name)

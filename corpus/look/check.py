@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from corpus import storage
 from corpus.build import STAGES, Build
 from corpus.errors import CorpusError
-from corpus.look import check_keepers, check_tokens
+from corpus.look import check_keepers, check_lines, check_tokens
 from corpus.look.check_tokens import Problem, guarded, rebuild
 from corpus.manifest import Manifest, Output, Shard, fingerprint, read_manifest
 from corpus.parts import damaged, read_columns
@@ -196,6 +196,9 @@ def _verdicts(build: Build, changed: set[str], tally: Tally) -> Iterator[Problem
     if "dedup" in build.manifests and whole == judged:
         kept = functools.partial(check_keepers.check, build, judged, keepers, tally)
         yield from guarded(kept, build.manifests["dedup"].folder)
+        if "lines" in build.manifests["dedup"].settings:
+            lines = functools.partial(check_lines.check, build, judged, tally)
+            yield from guarded(lines, build.manifests["dedup"].folder)
 
 
 def _part(

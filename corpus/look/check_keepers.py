@@ -16,8 +16,8 @@ from corpus.build import Build
 from corpus.errors import CorpusError
 from corpus.look.check_tokens import Problem, rebuild
 from corpus.manifest import read_manifest
-from corpus.parts import read_columns
-from corpus.verdicts import JudgedPart, kept_mask
+from corpus.parts import read_columns, standing
+from corpus.verdicts import JudgedPart
 
 
 def check(
@@ -57,8 +57,8 @@ def check(
         else:
             paths = [one.verdicts["dedup"] for one in judged]
         for path in paths:
-            table = read_columns(path, ["id", "kept"])
-            kept = table["id"].filter(pa.array(kept_mask(table["kept"], value=True)))
+            table = read_columns(path, ["id", "kept", "reason"])
+            kept = table["id"].filter(pa.array(standing(table)))
             missing = missing.filter(pc.invert(pc.is_in(missing, value_set=kept.combine_chunks())))
         for id in missing.to_pylist():
             what = f"documents were dropped as duplicates of {id}, which was not kept"

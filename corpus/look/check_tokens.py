@@ -22,7 +22,8 @@ from corpus.errors import CorpusError
 from corpus.manifest import Manifest, Shard
 from corpus.mix.mixture import Mixture
 from corpus.parts import Part, kept_rows, parts, read_columns
-from corpus.stages.tokenize import SPLITS, apply_cuts, mask_texts
+from corpus.stages.tokenize import SPLITS, mask_texts
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize.document_table import DocumentTable
 from corpus.tokenize.shards import TokenShard
 from corpus.verdicts import take_rows

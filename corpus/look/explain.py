@@ -17,7 +17,8 @@ from corpus import storage
 from corpus.build import Build
 from corpus.document import DROP_SCHEMA
 from corpus.errors import InputError
-from corpus.look.story import SPLITS, Other, Step, Story, document_story, lost_story
+from corpus.look.story import SPLITS, Step, Story, document_story, lost_story
+from corpus.look.story_cuts import Other
 from corpus.manifest import Manifest, Shard
 from corpus.parts import read_columns
 from corpus.tables import Block, excerpt, printable
@@ -185,6 +186,7 @@ def _lines(story: Story) -> Iterator[str]:
             yield from (f"    duplicated by {_other(other)}" for other in story.duplicates)
             if story.duplicates_total > len(story.duplicates):
                 yield f"    and by {story.duplicates_total - len(story.duplicates):,} more"
+            yield from _line_cuts(story)
         if step.stage == "decontaminate" and story.cuts:
             yield f"    shares text with {', '.join(map(printable, story.benchmarks))}"
             for cut in story.cuts:
@@ -198,6 +200,18 @@ def _lines(story: Story) -> Iterator[str]:
     if story.tokens and any(story.masked.values()):
         given = (f"{number:,} {kind}" for kind, number in story.masked.items() if number)
         yield f"    masked there: {', '.join(given)}"
+
+
+def _line_cuts(story: Story) -> Iterator[str]:
+    for line in story.lines:
+        keeper = line.keeper
+        there = f"{printable(keeper.id)}  {keeper.source}  {printable(keeper.url or '(no URL)')}"
+        if (keeper.id, keeper.source) == (story.id, story.source):
+            there = "this document, further up"
+        yield f"    bytes {line.start:,} to {line.end:,} are cut, a line of {there}"
+        yield f"      [ {excerpt(line.removed, _EXCERPT)} ]"
+    if story.lines_total > len(story.lines):
+        yield f"    and {story.lines_total - len(story.lines):,} lines more"
 
 
 def _outcome(step: Step) -> str:
@@ -218,6 +232,8 @@ def _outcome(step: Step) -> str:
         )
     elif facts.get("filtered") is False:
         words.append("this source is not filtered")
+    if "lines" in facts:
+        words.append(f"{facts['lines']:,} lines cut")
     if facts.get("jaccard") is not None:
         words.append(f"Jaccard {facts['jaccard']:.4f}")
     return ", ".join(words)

@@ -30,12 +30,12 @@ from corpus.manifest import Counts, Manifest, Shard, fingerprint, read_manifest
 from corpus.parts import Part, batches, parts, read_columns, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import make
-from corpus.stages.tokenize import apply_cuts
 from corpus.tables import Block, Table, printable
 from corpus.text import normalization
 from corpus.text.contamination import DocumentCounter
+from corpus.text.cut_texts import without_cuts
 
-VERSION = 1
+VERSION = 2
 _SHOWN_GRAMS = 10
 
 Int64s = npt.NDArray[np.int64]
@@ -43,7 +43,11 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OverlapTask:
-    """One part, with the verdict of decontaminate, to count grams in."""
+    """One part, with the verdict of decontaminate, to count grams in.
+
+    Attributes:
+        dedup: Path of the verdict of dedup where that has cut lines, which no one counts.
+    """
 
     name: str
     source: str
@@ -52,6 +56,7 @@ class OverlapTask:
     part: Part
     grams: str
     words: str
+    dedup: str | None = None
     folder: str = ""
 
 
@@ -67,20 +72,30 @@ def evaluate(build: Build, engine: Engine, progress: Progress) -> Manifest:
     words = str(grams.settings["words"])
     version = normalization.WORDS_VERSIONS[words]
     settings = {"decontaminate": storage.name(stage.folder)}
+    dedup = build.manifests.get("dedup")
+    lines = dedup if dedup and "lines" in dedup.settings else None
+    extract = build.stage("extract")
     with storage.lock(build.output):
         tasks = [
             OverlapTask(
                 name=part.name,
                 source=part.source,
                 key=fingerprint(
-                    "overlap", VERSION, version, evaluation.sha256, part.sha256, part.verdict_sha256
+                    "overlap",
+                    VERSION,
+                    version,
+                    evaluation.sha256,
+                    part.sha256,
+                    part.verdict_sha256,
+                    before.verdict_sha256,
                 ),
                 weight=part.bytes + 1,
                 part=part,
                 grams=grams.path(evaluation),
                 words=words,
+                dedup=before.verdict if lines else None,
             )
-            for part in parts(build.stage("extract"), stage)
+            for part, before in zip(parts(extract, stage), parts(extract, lines), strict=True)
         ]
         counted = make(
             build.output, "overlap", overlap_shard, tasks, engine, progress, settings=settings
@@ -139,20 +154,23 @@ def _step(build: Build, stage: Manifest, name: str) -> Manifest:
 def overlap_shard(task: OverlapTask) -> Shard:
     """Count the documents of one part with each gram, before and after cutting."""
     indices = benchmark_grams.read_evaluation(task.grams, task.words)
-    verdict = read_columns(task.part.verdict or "", ["kept", "cuts"])
+    own = "cuts" if task.dedup is None else "benchmark_cuts"
+    verdict = read_columns(task.part.verdict or "", list({"kept", "cuts", own}))
+    lines = None if task.dedup is None else read_columns(task.dedup, ["cuts"])["cuts"]
     kept = verdict["kept"].fill_null(False).combine_chunks().to_numpy(zero_copy_only=False)
     was_in = verdict["kept"].is_valid().combine_chunks().to_numpy(zero_copy_only=False)
-    cuts = pc.list_value_length(verdict["cuts"]).fill_null(0).to_numpy() > 0
+    cuts = pc.list_value_length(verdict[own]).fill_null(0).to_numpy() > 0
     whole, gone, left = ([DocumentCounter(index) for index in indices] for _ in range(3))
     for start, batch in batches(task.part, ["text"]):
-        texts = batch.column("text")
         here = slice(start, start + len(batch))
+        whole_texts = texts = batch.column("text")
+        if lines is not None:
+            texts = without_cuts(texts, lines.slice(start, len(batch)).to_pylist())
         _add(whole, texts.filter(pa.array(kept[here] & ~cuts[here])))
         _add(gone, texts.filter(pa.array(was_in[here] & (cuts[here] | ~kept[here]))))
         rows = np.flatnonzero(kept[here] & cuts[here])
         spans = verdict["cuts"].take(pa.array(rows + start)).to_pylist()
-        pieces = zip(texts.take(pa.array(rows)).to_pylist(), spans, strict=True)
-        _add(left, pa.array([apply_cuts(text, own) for text, own in pieces], pa.large_string()))
+        _add(left, without_cuts(whole_texts.take(pa.array(rows)), spans))
     before = _counts(whole) + _counts(gone)
     after = _counts(whole) + _counts(left)
     present = np.flatnonzero(before + after)

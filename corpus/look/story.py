@@ -15,9 +15,11 @@ import pyarrow.compute as pc
 
 from corpus import storage
 from corpus.build import BUILD, Build
+from corpus.look.story_cuts import CutContext, LineCut, Other, context, line_cuts
 from corpus.manifest import Shard
 from corpus.parts import read_columns
-from corpus.stages.tokenize import apply_cuts, mask_texts
+from corpus.stages.tokenize import mask_texts
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize import document_table
 from corpus.verdicts import (
     PLACE,
@@ -31,7 +33,6 @@ from corpus.verdicts import (
 
 SPLITS = ("training", "validation")
 _MOST_DUPLICATES = 20
-_CONTEXT = 60  # characters that are shown before and after a cut
 
 
 @dataclass(frozen=True)
@@ -49,31 +50,6 @@ class Step:
     outcome: str
     reason: str | None
     facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Other:
-    """Another document: the one that this one duplicates, or one that duplicates this one.
-
-    `index` is the folder of the earlier build that it is of, or None.
-    """
-
-    id: str
-    source: str
-    url: str | None
-    jaccard: float | None
-    index: str | None = None
-
-
-@dataclass(frozen=True)
-class CutContext:
-    """What was cut out: bytes of the text as UTF-8, and what stands before and after it."""
-
-    start: int
-    end: int
-    before: str
-    removed: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +72,9 @@ class Story:
         duplicate_of: The kept document that it was dropped for, or None.
         duplicates: Documents that were dropped for this one, at most 20, most similar first.
         duplicates_total: How many there are.
+        lines: Lines that were cut for another document's, or its own, at most 20.
+        lines_total: How many there are.
+        cuts: What was cut for benchmarks.
         benchmarks: Those that share a gram with it.
         masked: How many of each kind of personal data a mark stands for in its tokens.
     """
@@ -114,6 +93,8 @@ class Story:
     duplicate_of: Other | None
     duplicates: tuple[Other, ...]
     duplicates_total: int
+    lines: tuple[LineCut, ...]
+    lines_total: int
     cuts: tuple[CutContext, ...]
     benchmarks: tuple[str, ...]
     tokens: tuple[TokenRange, ...]
@@ -138,6 +119,8 @@ def lost_story(drop: Mapping[str, Any], shard: Shard) -> Story:
         duplicate_of=None,
         duplicates=(),
         duplicates_total=0,
+        lines=(),
+        lines_total=0,
         cuts=(),
         benchmarks=(),
         tokens=(),
@@ -156,11 +139,15 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
     verdicts = {stage: rows[0] for stage, rows in verdict_rows(one, [place.row]).items()}
     duplicates, total = _duplicates(judged, document["id"], one.part.source)
     cuts = verdicts.get("decontaminate", {})
+    lines = verdicts.get("dedup", {}).get("lines") or ()
+    # With cuts of lines those of decontaminate are of both stages, and its own stand beside them.
+    every = cuts.get("cuts") or verdicts.get("dedup", {}).get("cuts")
+    found = cuts.get("benchmark_cuts", cuts.get("cuts")) or ()
     data = document["text"].encode()
     tokens = _tokens(build, one, document["id"])
     masked: Mapping[str, int] = {}
     if tokens:
-        text = apply_cuts(document["text"], cuts.get("cuts"))
+        text = apply_cuts(document["text"], every)
         masked = mask_texts([text], build.stage("tokenize").settings.get("mask", ()))[1]
     return Story(
         **{key: document[key] for key in ("id", "source", "url", "date", "title", "text")},
@@ -172,7 +159,9 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
         duplicate_of=_keeper(build, judged, verdicts.get("dedup", {})),
         duplicates=duplicates,
         duplicates_total=total,
-        cuts=tuple(_context(data, cut["start"], cut["end"]) for cut in cuts.get("cuts") or ()),
+        lines=tuple(line_cuts(judged, data, lines[:_MOST_DUPLICATES])),
+        lines_total=len(lines),
+        cuts=tuple(context(data, cut["start"], cut["end"]) for cut in found),
         benchmarks=tuple(cuts.get("benchmarks") or ()),
         tokens=tokens,
         masked=masked,
@@ -190,8 +179,10 @@ def _steps(
             facts = _quality(build, document, verdict)
         elif stage == "dedup" and verdict["jaccard"] is not None:
             facts = {"jaccard": verdict["jaccard"]}
-        elif stage == "decontaminate" and verdict["cuts"]:
-            facts = {"cuts": len(verdict["cuts"])}
+        elif stage == "dedup" and verdict.get("lines"):
+            facts = {"lines": len(verdict["lines"])}
+        elif stage == "decontaminate" and (cuts := verdict.get("benchmark_cuts", verdict["cuts"])):
+            facts = {"cuts": len(cuts)}
         yield Step(stage, outcome, verdict["reason"], facts)
 
 
@@ -254,16 +245,6 @@ def _duplicates(
         url = take_rows(part.documents, [row], ["url"])["url"][0].as_py()
         others.append(Other(other, part.source, url, -jaccard or None))
     return tuple(others), len(found)
-
-
-def _context(data: bytes, start: int, end: int) -> CutContext:
-    return CutContext(
-        start,
-        end,
-        data[:start].decode()[-_CONTEXT:],
-        data[start:end].decode(),
-        data[end:].decode()[:_CONTEXT],
-    )
 
 
 def _tokens(build: Build, one: JudgedPart, id: str) -> tuple[TokenRange, ...]:

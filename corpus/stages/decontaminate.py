@@ -1,9 +1,10 @@
 """decontaminate: benchmark text cut out of the corpus (GPT-3, Appendix C, training side).
 
 In: documents, the verdict before, and benchmark files. Out: a verdict for each document with the
-byte ranges to cut and the benchmarks that were hit. Common grams are ignored, so counting comes
-before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions` (where
-they occur), and the verdicts.
+byte ranges to cut and the benchmarks that were hit. What dedup cut is not searched, and stays cut:
+`cuts` are those of both stages, by bytes of the whole text. Common grams are ignored, so counting
+comes before cutting: the folders `benchmarks` (examples), `grams` (of all of them), `collisions`
+(where they occur), and the verdicts.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ import pyarrow.compute
 
 from corpus.config import Decontaminate, Recipe
 from corpus.decontaminate import benchmark_examples, benchmark_grams, collisions
-from corpus.document import CUTS, DECONTAMINATE_SCHEMA
+from corpus.document import CUTS, DECONTAMINATE_LINES_SCHEMA, DECONTAMINATE_SCHEMA
 from corpus.engine import Engine
 from corpus.manifest import Manifest, Shard, fingerprint
-from corpus.parts import Part, batches, kept_rows, parts, read_columns, write_verdict
+from corpus.parts import (
+    Part,
+    batches,
+    kept_rows,
+    parts,
+    read_columns,
+    read_cuts,
+    write_verdict,
+)
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, used
-from corpus.text import cuts
+from corpus.text import cut_texts, cuts
 from corpus.text.contamination import Hits
 
 STAGE = "decontaminate"
@@ -117,39 +126,68 @@ def decontaminate_shard(task: DecontaminateTask) -> Shard:
     kept, grams = kept_rows(part), benchmark_grams.read_grams(task.grams)
     ignored = np.zeros(len(grams), dtype=np.bool_)
     ignored[list(task.ignored)] = True
+    lines = read_cuts(part)
+    schema = DECONTAMINATE_SCHEMA if lines is None else DECONTAMINATE_LINES_SCHEMA
     verdicts: list[pa.Table] = []
     # A part without a hit is not read again: its documents have nothing to be cut.
     for start, batch in batches(part, ["id", "text"] if len(hits) else ["id"]):
         inside = pa.array(kept[start : start + len(batch)])
+        own = None if lines is None else _of_kept(lines.slice(start, len(batch)), inside)
         if not len(hits):
-            verdicts.append(_untouched(batch, inside))
+            verdicts.append(_with_lines(_untouched(batch, inside), own))
             continue
         first, last = np.searchsorted(hits.rows, [start, start + len(batch)])
         rest = (column[first:last] for column in (hits.starts, hits.ends, hits.grams))
+        rows, texts = hits.rows[first:last] - start, batch.column("text")
+        if own is not None:  # the others have nothing to be cut
+            found = set(rows.tolist())
+            spans = [one if row in found else [] for row, one in enumerate(own)]
+            texts = cut_texts.without_cuts(texts, spans)
         made = cuts.cut_documents(
-            batch.column("text"),
-            Hits(hits.rows[first:last] - start, *rest),
+            texts,
+            Hits(rows, *rest),
             grams,
             ignored=ignored,
             window=settings.window,
             minimum=settings.min_piece,
             maximum_pieces=settings.max_pieces,
         )
-        verdicts.append(
-            pa.table(
-                {
-                    "id": batch.column("id"),
-                    "kept": pa.compute.if_else(inside, made.kept, pa.scalar(None, pa.bool_())),
-                    "reason": made.reason,
-                    "cuts": made.cuts.cast(CUTS),
-                    "benchmarks": made.benchmarks,
-                }
-            ).cast(DECONTAMINATE_SCHEMA)
-        )
-    whole = pa.concat_tables(verdicts) if verdicts else DECONTAMINATE_SCHEMA.empty_table()
+        verdict = {
+            "id": batch.column("id"),
+            "kept": pa.compute.if_else(inside, made.kept, pa.scalar(None, pa.bool_())),
+            "reason": made.reason,
+            "cuts": made.cuts.cast(CUTS),
+            "benchmarks": made.benchmarks,
+        }
+        verdicts.append(_with_lines(pa.table(verdict).cast(DECONTAMINATE_SCHEMA), own))
+    whole = pa.concat_tables(verdicts) if verdicts else schema.empty_table()
     output, counts = write_verdict(task.folder, part, whole)
-    cut = int(pa.compute.sum(pa.compute.list_value_length(whole["cuts"])).as_py() or 0)
+    found_cuts = whole["cuts" if lines is None else "benchmark_cuts"]
+    cut = int(pa.compute.sum(pa.compute.list_value_length(found_cuts)).as_py() or 0)
     return Shard(task.name, task.source, task.key, (output,), counts, {"cuts": cut})
+
+
+def _of_kept(lines: pa.ChunkedArray, inside: pa.BooleanArray) -> list[list[dict[str, int]]]:
+    """Return what dedup cut of each document of a batch, and nothing where it is not in."""
+    given = zip(lines.to_pylist(), inside.to_pylist(), strict=True)
+    return [spans if kept and spans else [] for spans, kept in given]
+
+
+def _with_lines(verdicts: pa.Table, lines: list[list[dict[str, int]]] | None) -> pa.Table:
+    """Return verdicts with the cuts of dedup among theirs, in the schema for that.
+
+    Args:
+        verdicts: Their `cuts` are by bytes of the text without what dedup cut.
+        lines: What dedup cut of each document; None where it cuts no lines.
+    """
+    if lines is None:
+        return verdicts
+    own = zip(lines, verdicts["cuts"].to_pylist(), strict=True)
+    found = [cut_texts.in_whole_text(before, later) for before, later in own]
+    both = [cut_texts.merged(*pair) for pair in zip(lines, found, strict=True)]
+    columns = {name: verdicts[name] for name in verdicts.column_names}
+    columns |= {"cuts": pa.array(both, CUTS), "benchmark_cuts": pa.array(found, CUTS)}
+    return pa.table(columns).cast(DECONTAMINATE_LINES_SCHEMA)
 
 
 def _untouched(batch: pa.RecordBatch, inside: pa.BooleanArray) -> pa.Table:

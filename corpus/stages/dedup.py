@@ -17,6 +17,8 @@ from corpus import storage
 from corpus.config import Dedup, Recipe
 from corpus.dedup.fates import COLUMNS
 from corpus.dedup.index import Index, check_alike, index_urls
+from corpus.dedup.line_cuts import Losses, with_line_cuts
+from corpus.dedup.line_steps import LineSteps, check_line_losses, line_settings
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import sign, signature_settings, signed
 from corpus.dedup.steps import Steps
@@ -42,6 +44,7 @@ class DedupTask:
     Attributes:
         part: The part.
         drops: Path of the list of its drops; filled in when that is there.
+        losses: The lines that its documents lose, with `dedup.lines`; likewise.
     """
 
     name: str
@@ -50,6 +53,7 @@ class DedupTask:
     weight: int
     part: Part
     drops: str = ""
+    losses: Losses | None = None
     folder: str = ""
 
 
@@ -80,6 +84,9 @@ def run(
     known = [index.fingerprint for index in indexes]
     urls = settings.urls
     key = fingerprint(STAGE, VERSION, scheme, recipe.seed, scope, depends, known, urls)
+    lines = line_settings(settings.lines) if settings.lines else None
+    if lines is not None:  # without it, keys are what they were before there were lines
+        key = fingerprint(key, lines)
     tasks = [
         DedupTask(part.name, part.source, f"{key}-{part.source}-{part.name}", part.rows + 1, part)
         for part in found
@@ -88,6 +95,8 @@ def run(
     stored["urls"] = urls
     if known:
         stored["index"] = known
+    if lines is not None:
+        stored["lines"] = lines
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
     # What is signed depends on the addresses, whose steps are gone when the stage is complete.
@@ -117,8 +126,14 @@ def run(
         )
         drops, summary = steps.run()
         lists = [drops.path(output) for shard in drops.shards for output in shard.all("drops")]
+        losses: Sequence[Losses | None] = [None] * len(lists)
+        if settings.lines is not None:
+            names = tuple(recipe.sources)
+            lost = LineSteps(place, key, found, lists, names, settings.lines, engine, progress)
+            losses, summary["lines"] = lost.run()
         folder.tasks = [
-            replace(task, drops=path) for task, path in zip(folder.tasks, lists, strict=True)
+            replace(task, drops=path, losses=own)
+            for task, path, own in zip(folder.tasks, lists, losses, strict=True)
         ]
         shards = folder.run(dedup_shard, engine, progress)
         _check_losses(recipe, settings, shards, folder.path)
@@ -149,8 +164,11 @@ def dedup_shard(task: DedupTask) -> Shard:
             **{name: drops[name].take(take) for name in COLUMNS[1:]},
         }
     ).cast(DEDUP_SCHEMA)
+    if task.losses is not None:
+        table = with_line_cuts(table, task.losses)
     output, counts = write_verdict(task.folder, part, table)
-    return Shard(task.name, task.source, task.key, (output,), counts)
+    measures = task.losses.measures if task.losses else {}
+    return Shard(task.name, task.source, task.key, (output,), counts, measures)
 
 
 def _check_losses(recipe: Recipe, settings: Dedup, shards: Sequence[Shard], folder: str) -> None:
@@ -165,3 +183,4 @@ def _check_losses(recipe: Recipe, settings: Dedup, shards: Sequence[Shard], fold
                 fix="Look at the verdicts in this folder; to go on all the same raise "
                 "dedup.max_loss",
             )
+    check_line_losses(recipe, shards, settings.max_loss, folder)

@@ -1,6 +1,6 @@
 """tokenize: documents to token shards, verdicts, cuts and masks applied on the way.
 
-In: documents, the last verdict, and the cuts of `decontaminate`. Out, for each part and split that
+In: documents, and the last verdict with its cuts. Out, for each part and split that
 has documents: a Megatron `.bin`/`.idx` pair and the table from tokens to documents. The validation
 split is drawn by document, from (seed, id), before anything is mixed.
 """
@@ -25,6 +25,7 @@ from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, parts, read_columns
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
+from corpus.text import cut_texts
 from corpus.tokenize import document_table, shards
 
 STAGE = "tokenize"
@@ -86,8 +87,12 @@ def run(
 
     digest = tokenizer.load(settings.vocabulary).digest
     validation = recipe.mix.validation if recipe.mix else 0.0
-    cuts = last is not None and last.stage == "decontaminate"
-    common: tuple[object, ...] = (STAGE, VERSION, digest, validation, recipe.seed, cuts)
+    # Those of decontaminate are all cuts; without that stage there may be those of lines.
+    cuts = last is not None and (
+        last.stage == "decontaminate" or (last.stage == "dedup" and "lines" in last.settings)
+    )
+    joined = cut_texts.JOIN_VERSION if cuts else False
+    common: tuple[object, ...] = (STAGE, VERSION, digest, validation, recipe.seed, joined)
     stored: dict[str, object] = {"version": VERSION, "vocabulary": digest, "validation": validation}
     if settings.mask:  # without it, keys are what they were before there were masks
         common = (*common, pii.VERSION, settings.mask)
@@ -216,7 +221,9 @@ def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list
         texts = [*_values(batch.column("text").cast(pa.large_binary()), chosen)]
         if removed is not None:
             spans = removed.take(pa.array(chosen + start)).to_pylist()
-            texts = [cut_bytes(t, s) if s else t for t, s in zip(texts, spans, strict=True)]
+            texts = [
+                cut_texts.cut_bytes(t, s) if s else t for t, s in zip(texts, spans, strict=True)
+            ]
         yield texts
 
 
@@ -244,21 +251,3 @@ def mask_texts(
 
     masked = pii.mask(pa.array(texts, pa.large_string()), kinds)
     return masked.texts.to_pylist(), masked.counts
-
-
-def apply_cuts(text: str, spans: Sequence[dict[str, int]] | None) -> str:
-    """Return a text without the byte ranges that were cut out of it."""
-    return cut_bytes(text.encode(), spans).decode() if spans else text
-
-
-def cut_bytes(data: bytes, spans: Sequence[dict[str, int]]) -> bytes:
-    """Return a text in UTF-8 without the byte ranges that were cut out of it.
-
-    The pieces are joined by a blank line, so that no word is made of the ends of two pieces.
-    """
-    pieces, start = [], 0
-    for span in spans:
-        pieces.append(data[start : span["start"]])
-        start = span["end"]
-    pieces.append(data[start:])
-    return b"\n\n".join(piece for piece in pieces if piece)

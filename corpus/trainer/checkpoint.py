@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import torch
@@ -29,12 +29,19 @@ from torch import Tensor
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
 from corpus.trainer.model import GPT
+from corpus.trainer.presets import Architecture
 
 log = logging.getLogger(__name__)
 
 FORMAT = 2
 WEIGHTS, TRAINING, CONTENT = "model.safetensors", "training.safetensors", "checkpoint.json"
 VOCABULARY = "vocabulary.tiktoken"
+# What a model was before its shape had these fields, so that older checkpoints open and go on.
+_ADDED_LATER = {
+    f"model.{field.name}": field.default
+    for field in fields(Architecture)
+    if field.default is not MISSING
+}
 _FOLDER = re.compile(r"step-(\d{8,})")
 
 
@@ -206,7 +213,7 @@ def load(folder: str) -> Checkpoint:
         folder=folder,
         step=content["step"],
         loader=content["loader"],
-        settings=content["settings"],
+        settings=_ADDED_LATER | content["settings"],
         weights=tensors[WEIGHTS],
         training=tensors[TRAINING],
     )

@@ -1,4 +1,4 @@
-"""The sizes of GPT-2 and GPT-3 by name: GPT-2 section 2.3, GPT-3 Table 2.1.
+"""Published sizes by name: GPT-1 section 4.1, GPT-2 section 2.3, GPT-3 Table 2.1.
 
 In goes a name out of a recipe, out comes the shape of the decoder with the published batch size
 and learning rate. There is no torch here, so that a recipe can be checked without it.
@@ -11,6 +11,11 @@ Three things that the papers print are not taken over as printed:
   128 it would have 1,517M parameters; Table D.1 says 1,320M, which 16 heads of 128 give.
 - GPT-3 13B is printed with d_model = 5140, which 40 heads of 128 do not give either. 40 x 128 is
   5120, and with it the model has the 12,850M parameters of Table D.1.
+
+One thing is not published at all: how wide the bands are in GPT-3's "alternating dense and locally
+banded sparse attention patterns". So the presets are dense, and a band is asked for by its width
+(`Architecture.window`). What is known: OpenAI's card of gpt-oss says that it follows GPT-3, "where
+the bandwidth is 128 tokens", and GPT-Neo, the first open reproduction, took 256.
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+# The released vocabulary: 40,000 merges (GPT-1 section 4.1), and its characters with and without
+# the end of a word. GPT-1 was fine-tuned with three tokens more, which are not part of the model.
+GPT1_VOCABULARY = 40_478
 GPT2_VOCABULARY = 50_257  # GPT-2 section 2.2: 256 bytes, 50,000 merges, the end-of-text token
 
 
@@ -33,6 +41,11 @@ class Architecture:
             Table 2.1: d_ff = 4 d_model).
         context: Longest sequence in tokens; the number of learned positions.
         vocabulary_size: Number of tokens, end-of-text included.
+        post_norm: Layer normalization behind each addition to the stream, and none after the last
+            block (GPT-1); False: before each sub-block, and one after the last block (GPT-2).
+        window: Tokens that one sees in a banded layer, itself included; layers 0, 2, ... are dense
+            and layers 1, 3, ... banded (GPT-3 section 2.1: "alternating dense and locally banded
+            sparse"). None: all layers are dense.
     """
 
     n_layer: int
@@ -40,11 +53,17 @@ class Architecture:
     d_model: int
     context: int
     vocabulary_size: int
+    post_norm: bool = False
+    window: int | None = None
 
     @property
     def d_head(self) -> int:
         """Width of one attention head."""
         return self.d_model // self.n_head
+
+    def window_of(self, layer: int) -> int | None:
+        """Return the tokens that one sees in a layer, counted from 0; None: all before it."""
+        return self.window if layer % 2 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,14 @@ class Preset:
     architecture: Architecture
     batch_tokens: int
     learning_rate: float | None
+
+
+# Batches of 64 sequences of 512 tokens, "max learning rate of 2.5e-4" (GPT-1 section 4.1).
+_GPT1 = Preset(
+    Architecture(12, 12, 768, 512, GPT1_VOCABULARY, post_norm=True),
+    batch_tokens=64 * 512,
+    learning_rate=2.5e-4,
+)
 
 
 def _gpt2(n_layer: int, n_head: int, d_model: int) -> Preset:
@@ -81,6 +108,7 @@ def _gpt3(
 # sequences below.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
+        "gpt1": _GPT1,
         "gpt2-small": _gpt2(12, 12, 768),
         "gpt2-medium": _gpt2(24, 16, 1024),
         "gpt2-large": _gpt2(36, 20, 1280),

@@ -13,8 +13,8 @@ from corpus.build import Build, read_build
 from corpus.errors import InputError
 from corpus.look import explain
 from corpus.look.story import Story
-from corpus.stages.tokenize import apply_cuts
 from corpus.text import tokenizer
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize.shards import TokenShard
 
 

@@ -20,8 +20,8 @@ from corpus.cli import app
 from corpus.errors import InputError
 from corpus.look import overlap
 from corpus.manifest import Manifest
-from corpus.stages.tokenize import apply_cuts
 from corpus.text.contamination import gram_size
+from corpus.text.cut_texts import apply_cuts
 from tests.made import ENGINE, Recording, by_id, make_recipe, run, text, write_jsonl
 from tests.plain_decontamination import grams, plain_words
 

@@ -14,8 +14,8 @@ from corpus import parts
 from corpus.build import Build
 from corpus.errors import InputError
 from corpus.manifest import Counts
-from corpus.stages.tokenize import apply_cuts
 from corpus.text import quality, tokenizer
+from corpus.text.cut_texts import apply_cuts
 from corpus.tokenize.shards import TokenShard
 from tests.made import Recording, by_id, changed, make_recipe, rows, run, text, write_jsonl
 

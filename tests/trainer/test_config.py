@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,24 @@ def test_defaults_are_those_of_gpt3(tmp_path: Path) -> None:
     assert (plan.steps - 1) * plan.batch_tokens < 300_000_000_000
 
 
+def test_a_band_is_asked_for_by_its_width_and_gpt1_is_its_own_shape(tmp_path: Path) -> None:
+    dense, banded, small, gpt1 = (
+        load(tmp_path, text, *overrides).model.architecture(99)
+        for text, overrides in (
+            (GPT3, []),
+            (GPT3, ["model.window=128"]),
+            (SMALL, ["model.window=8", "model.post_norm=true"]),
+            (GPT3.replace("gpt3-small", "gpt1"), []),
+        )
+    )
+
+    assert dense.window is None
+    assert banded == replace(dense, window=128)
+    assert [banded.window_of(layer) for layer in range(4)] == [None, 128, None, 128]
+    assert (small.window, small.post_norm, small.vocabulary_size) == (8, True, 99)
+    assert (gpt1.window, gpt1.post_norm, gpt1.vocabulary_size) == (None, True, 40_478)
+
+
 def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     config = load(tmp_path, SMALL, "steps=7", "model.n_layer=3", "optimizer.learning_rate=2e-4")
 
@@ -77,12 +96,17 @@ def test_batch_tokens_are_rounded_down_to_whole_sequences(tmp_path: Path) -> Non
         (SMALL.replace("batch_sequences: 4", ""), [], "needs batch_tokens"),
         (SMALL.replace("seed: 1", ""), [], "seed: has to be given"),
         (SMALL.replace("learning_rate: 1e-3, ", ""), [], "learning_rate has to be given"),
+        (SMALL, ["model.window=64"], "no narrower than the context of 64"),
+        (SMALL, ["model.window=0"], "greater than 0"),
+        (GPT3, ["model.window=2048"], "no narrower than the context of 2048"),
+        (GPT3, ["model.post_norm=true"], "leave out post_norm"),
+        (GPT3.replace("gpt3-small", "gpt1"), ["model.window=64"], "gpt1 has no banded layers"),
         (SMALL, ["model.n_head=5"], "32 is not a multiple of n_head 5"),
         (SMALL, ["model.context=null"], "all of n_layer, n_head, d_model and context"),
         (SMALL, ["model.preset=gpt2-small"], "leave out n_layer"),
         (SMALL, ["device=tpu"], "device"),
         (SMALL, ["dropout=1.0"], "dropout"),
-        (GPT3, ["model.preset=gpt3-tiny"], "known: gpt2-small"),
+        (GPT3, ["model.preset=gpt3-tiny"], "known: gpt1, gpt2-small"),
         (GPT3, ["model.preset=gpt2-small"], "for gpt2-small none is published"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -33,23 +34,29 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def plain_logits(model: GPT, tokens: list[int]) -> Tensor:
-    """Compute GPT-2 by its definition, one position and one head at a time, in float64."""
+    """Compute a decoder by its definition, one position and one head at a time, in float64."""
+    post_norm = model.shape.post_norm
     p = {name: value.detach().double() for name, value in model.named_parameters()}
     heads, d_head = model.shape.n_head, model.shape.d_head
     stream = [p["wte.weight"][token] + p["wpe.weight"][t] for t, token in enumerate(tokens)]
     for layer in range(model.shape.n_layer):
         b = f"h.{layer}."
+        band = model.shape.window if model.shape.window and layer % 2 else len(tokens)
+
+        def norm(x: Tensor, name: str, b: str = b) -> Tensor:
+            return normalize(x, p[f"{b}{name}.weight"], p[f"{b}{name}.bias"])
+
         qkv = []
         for x in stream:
-            normal = normalize(x, p[b + "ln_1.weight"], p[b + "ln_1.bias"])
-            qkv.append(p[b + "attn.c_attn.weight"] @ normal + p[b + "attn.c_attn.bias"])
+            inner = x if post_norm else norm(x, "ln_1")
+            qkv.append(p[b + "attn.c_attn.weight"] @ inner + p[b + "attn.c_attn.bias"])
         attended = []
         for t in range(len(tokens)):
             parts = []
             for head in range(heads):
                 columns = slice(head * d_head, (head + 1) * d_head)
                 q, ks, vs = qkv[t].chunk(3)[0], [], []
-                for past in qkv[: t + 1]:
+                for past in qkv[: t + 1][-band:]:
                     ks.append(past.chunk(3)[1][columns])
                     vs.append(past.chunk(3)[2][columns])
                 scores = torch.stack([q[columns] @ k / math.sqrt(d_head) for k in ks])
@@ -57,17 +64,26 @@ def plain_logits(model: GPT, tokens: list[int]) -> Tensor:
                 parts.append(sum(w * v for w, v in zip(weights, vs, strict=True)))
             joined = torch.cat(parts)
             attended.append(p[b + "attn.c_proj.weight"] @ joined + p[b + "attn.c_proj.bias"])
-        stream = [x + y for x, y in zip(stream, attended, strict=True)]
-        for t, x in enumerate(stream):
-            normal = normalize(x, p[b + "ln_2.weight"], p[b + "ln_2.bias"])
-            inner = gelu(p[b + "mlp.c_fc.weight"] @ normal + p[b + "mlp.c_fc.bias"])
-            stream[t] = x + p[b + "mlp.c_proj.weight"] @ inner + p[b + "mlp.c_proj.bias"]
-    last = [normalize(x, p["ln_f.weight"], p["ln_f.bias"]) for x in stream]
-    return torch.stack([p["wte.weight"] @ x for x in last])
+        for t, y in enumerate(attended):
+            x = stream[t] + y
+            if post_norm:
+                x = norm(x, "ln_1")
+            inner = x if post_norm else norm(x, "ln_2")
+            inner = gelu(p[b + "mlp.c_fc.weight"] @ inner + p[b + "mlp.c_fc.bias"])
+            x = x + p[b + "mlp.c_proj.weight"] @ inner + p[b + "mlp.c_proj.bias"]
+            stream[t] = norm(x, "ln_2") if post_norm else x
+    if not post_norm:
+        stream = [normalize(x, p["ln_f.weight"], p["ln_f.bias"]) for x in stream]
+    return torch.stack([p["wte.weight"] @ x for x in stream])
 
 
-def test_logits_agree_with_the_plain_definition(model: GPT) -> None:
-    shake(model).eval()
+@pytest.mark.parametrize(
+    "change", [{}, {"post_norm": True}, {"window": 3}, {"post_norm": True, "window": 1}]
+)
+def test_logits_agree_with_the_plain_definition(
+    shape: Architecture, change: dict[str, Any]
+) -> None:
+    model = shake(GPT.create(replace(shape, n_layer=4, **change), dropout=0.0, seed=7)).eval()
     tokens = [5, 60, 0, 17, 17, 3, 44, 8, 21, 1, 2]
 
     expected = plain_logits(model, tokens)
@@ -128,6 +144,19 @@ def test_initial_weights_have_the_published_deviations() -> None:
             wanted = 0.0 if name.endswith("bias") else 1.0
             assert (parameter == wanted).all(), name
     assert deviations == {}
+
+
+def test_initial_weights_of_gpt1_all_have_one_deviation() -> None:
+    """N(0, 0.02) for positions and the weights that write to the stream too; no last gain."""
+    shape = Architecture(8, 2, 128, context=256, vocabulary_size=999, post_norm=True)
+    model = GPT.create(shape, dropout=0.0, seed=1)
+
+    weights = {name: p for name, p in model.named_parameters() if p.dim() == 2}
+    assert "ln_f.weight" not in dict(model.named_parameters())
+    assert len(weights) == 2 + 4 * 8
+    for name, parameter in weights.items():
+        slack = 5 / math.sqrt(2 * parameter.numel())
+        assert parameter.std().item() == pytest.approx(0.02, rel=slack), name
 
 
 def test_initial_weights_depend_on_the_seed_and_not_on_the_global_state(

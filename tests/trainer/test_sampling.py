@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from corpus.trainer.model import GPT
-from corpus.trainer.sampling import generate, keep_most_likely
+from corpus.trainer.presets import Architecture
+from corpus.trainer.sampling import generate, generate_batch, keep_most_likely
+from tests.trainer.test_model import shake
 
 LOGITS = torch.log(torch.tensor([0.1, 0.4, 0.05, 0.3, 0.15]))
 
@@ -41,6 +46,55 @@ def test_generate_without_temperature_takes_the_likeliest_token_each_time(model:
         text.append(int(model(torch.tensor([text[-16:]]))[0, -1].argmax()))
 
     assert text[3:] == generate(model, [3, 1, 4], tokens=30, temperature=0.0, seed=0)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_prompts_of_different_lengths_give_together_what_each_gives_alone(
+    shape: Architecture, window: int | None, temperature: float
+) -> None:
+    """Beyond the context of 16 too, where the windows of the longer ones slide first."""
+    model = shake(GPT.create(replace(shape, window=window), dropout=0.0, seed=7))
+    prompts = [[3], [1, 4, 1, 5, 9], [2, 6], list(range(20))]
+
+    together = generate_batch(model, prompts, tokens=20, temperature=temperature, seed=5)
+
+    for row, prompt in enumerate(prompts):
+        alone = generate(model, prompt, tokens=20, temperature=temperature, seed=5 + row)
+        assert alone == together[row]
+
+
+def test_a_token_is_computed_once_while_there_is_room(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    hidden = GPT.hidden
+
+    def counted(self: GPT, tokens: torch.Tensor, **more: Any) -> torch.Tensor:
+        read.append(tokens.shape[1])
+        return hidden(self, tokens, **more)
+
+    monkeypatch.setattr(GPT, "hidden", counted)
+    generate(model, [1, 2, 3, 4], tokens=15, temperature=0.0, seed=0)
+
+    assert read == [4] + [1] * 12 + [16, 16]
+
+
+def test_a_stop_token_ends_a_text_and_is_not_part_of_it(model: GPT) -> None:
+    def drawn(stop: int | list[int]) -> list[list[int]]:
+        return generate_batch(
+            model, [[3, 1, 4], [1, 5]], tokens=30, temperature=1.0, seed=0, stop=stop
+        )
+
+    first, second = drawn([])
+    assert (len(first), len(second)) == (30, 30)
+    early, late = first[4], first[11]
+    assert early not in first[:4]
+
+    assert drawn(early)[0] == first[:4]
+    assert drawn([late, early])[0] == first[:4]
+    assert drawn(late)[0] == first[: first.index(late)]
+    assert drawn(early)[1] == (second[: second.index(early)] if early in second else second)
 
 
 def test_generate_with_a_shorter_window_sees_that_many_tokens(model: GPT) -> None:

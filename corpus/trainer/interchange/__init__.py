@@ -1,0 +1,1 @@
+"""Models to and from folders of Hugging Face Transformers, which is not needed for it."""
