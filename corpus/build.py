@@ -270,6 +270,8 @@ def describe(manifest: Manifest) -> str:
     if lines := manifest.summary.get("lines"):
         of = f"of {lines['cut_documents']:,} documents, {lines['cut_bytes']:,} bytes"
         line += f"; {lines['cut_lines']:,} lines {of}, cut"
+    if unfinished := manifest.summary.get("unfinished", 0):  # of dedup
+        line += f"; {unfinished:,} kept before they were compared with all that are like them"
     look = manifest.summary.get("prefilter")
     return f"{line}; {prefilter_loss.sentence(look)}" if look else line
 

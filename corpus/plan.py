@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus import storage
-from corpus.build import BUILD, Build, read_build, sections
+from corpus.build import BUILD, Build, open_indexes, read_build, sections
 from corpus.build import describe as describe_stage
 from corpus.config import CommonCrawl, Recipe, Source
 from corpus.mix.mixture import windows
@@ -161,6 +161,11 @@ def _changes(
         keys += ["mix.validation"] if shares[0] != shares[1] else []
     if stage == "dedup" and list(recipe.sources) != built.stage("extract").sources():
         keys.append("the order of sources")
+    if stage == "dedup" and recipe.dedup is not None:
+        # One may have been built anew under the same path.
+        known = [one.fingerprint for one in open_indexes(recipe.dedup.index, built.output)]
+        if known != built.stage("dedup").settings.get("index", []) and "dedup" not in keys:
+            keys.append("dedup.index")
     if stage == "crawl":
         if set(old["sources"]) != set(new["sources"]):
             return [*keys, "sources"]

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from corpus import __version__, storage
 from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError
@@ -60,6 +62,7 @@ class _Work(Generic[T]):
 def _make(work: _Work[T]) -> Shard:
     """Do one task and leave its receipt, so that no one has to do it again."""
     shard = work.function(work.task)
+    pa.default_memory_pool().release_unused()  # or a worker holds what its largest task needed
     storage.write_json(_receipt(work.task), dataclasses.asdict(shard))
     return shard
 

@@ -8,8 +8,9 @@ Of an index only those documents count that were kept, and that share a band wit
 they take the numbers after the build's own while the components are made, so that memory does not
 grow with the index.
 
-A bucket is whole components, so that it can be visited by itself. A component that is too large for
-one is cut into tiers, in the order of visits, each a bucket of its own.
+A bucket is whole components, so that it can be visited by itself. The documents of components that
+are too large for one lie in piles, buckets with numbers after those; `corpus.dedup.groups` parts
+them.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.dedup.kernels import connect, count_members, flatten
-from corpus.dedup.order import Scope, visiting_order
+from corpus.dedup import exchange
+from corpus.dedup.order import Scope
 from corpus.dedup.signatures import Signed, read_signed
+from corpus.dedup.unions import connect, count_members, flatten
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import Part, read_columns, standing_rows, write_table
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
-# twice as many. With more, a large component has fewer tiers to compare with one another.
-BUCKET_SHINGLES = 4_000_000
+# twice as many.
+BUCKET_SHINGLES = 3_000_000
+# A component of more than these is parted: a visit of it costs too much where its pages are all a
+# little less alike than the threshold.
+LARGE_SHINGLES = 500_000
 COPIES = ("document", "keeper", "dropped")
 EDGES = ("left", "right")
 
@@ -48,6 +53,7 @@ class ComponentsTask:
         parts: The parts, in the order of the signatures.
         scope: Which documents are compared.
         bucket_shingles: Shingles in a bucket.
+        large_shingles: Shingles of a component that is not parted.
     """
 
     name: str
@@ -60,6 +66,7 @@ class ComponentsTask:
     parts: tuple[Part, ...]
     scope: Scope
     bucket_shingles: int
+    large_shingles: int
     folder: str = ""
 
 
@@ -75,20 +82,14 @@ def find_components(task: ComponentsTask) -> Shard:
     shingles = _gathered(signed, members, starts, "shingles")
     totals = np.bincount(component, weights=shingles, minlength=len(labels)).astype(np.int64)
     sizes = np.bincount(component, minlength=len(labels))
-    large = (totals > task.bucket_shingles) & (sizes > 1)
+    large = (totals > task.large_shingles) & (sizes > 1)
     of_component = np.full(len(labels), -1, dtype=np.int64)
-    of_component[~large] = _cut(totals[~large], task.bucket_shingles)
+    of_component[~large] = cut(totals[~large], task.bucket_shingles)
     buckets = int(of_component.max(initial=-1)) + 1
     bucket = of_component[component]
-    tiers: list[int] = []
     own = np.flatnonzero(large[component])
-    if len(own):
-        order = own[_order(task, signed, members[own], component[own])]
-        cuts = np.flatnonzero(np.diff(component[order])) + 1
-        for tier in np.split(order, cuts):
-            cut = _cut(shingles[tier], task.bucket_shingles)
-            bucket[tier] = buckets + sum(tiers) + cut
-            tiers.append(int(cut[-1]) + 1)
+    pile = cut(shingles[own], task.bucket_shingles)
+    bucket[own] = buckets + pile
     outputs = []
     present = np.flatnonzero(np.diff(starts)).tolist()
     for index in present:
@@ -113,7 +114,11 @@ def find_components(task: ComponentsTask) -> Shard:
             "components": len(labels),
             "largest_component": int(sizes.max(initial=0)),
         },
-        details={"parts": present, "buckets": buckets, "tiers": tiers},
+        details={
+            "parts": present,
+            "buckets": buckets,
+            "piles": int(pile.max(initial=-1)) + 1,
+        },
     )
 
 
@@ -145,7 +150,8 @@ def _connected(task: ComponentsTask, signed: Signed) -> tuple[Ints, Ints]:
 def _edges(folder: str, role: str, columns: Sequence[str]) -> Iterator[list[npt.NDArray[Any]]]:
     manifest = read_manifest(folder)
     for shard in manifest.shards:
-        table = read_columns(manifest.path(shard.output(role)), columns)
+        path = manifest.path(shard.output(role))
+        table = read_columns(path, columns) if role == "edges" else exchange.read_all(path)
         yield [table[column].to_numpy() for column in columns]
 
 
@@ -188,24 +194,7 @@ def _gathered(signed: Signed, members: Ints, starts: Ints, column: str) -> Ints:
     return np.concatenate(found)
 
 
-def _cut(shingles: Ints, most: int) -> Ints:
+def cut(shingles: Ints, most: int) -> Ints:
     """Return the group of each item, from 0, by the shingles before it: up to `most` and one."""
     before = np.cumsum(shingles) - shingles
     return cast(Ints, np.unique(before // most, return_inverse=True)[1].astype(np.int64))
-
-
-def _order(task: ComponentsTask, signed: Signed, members: Ints, component: Ints) -> Ints:
-    """Return the order of visits of the members of large components."""
-    starts = np.searchsorted(members, signed.bases)
-    tables: list[pa.Table] = []
-    sources: list[Ints] = []
-    paths: Sequence[str] = signed.paths("documents")
-    for index, part in enumerate(task.parts):
-        own = members[starts[index] : starts[index + 1]] - signed.bases[index]
-        if len(own):
-            table = read_columns(paths[index], ["row", "score", "length"]).take(pa.array(own))
-            ids = read_columns(part.documents, ["id"])["id"].take(table["row"])
-            tables.append(table.append_column("id", ids))
-            sources.append(np.full(len(own), signed.sources[index], np.int64))
-    priority = task.scope.priority(np.concatenate(sources))
-    return visiting_order(component, priority, pa.concat_tables(tables))

@@ -1,8 +1,8 @@
 """Exact copies: the documents with the text of another one, found by a 128-bit hash of it.
 
 In: the exact keys of all parts, one range of keys a task. Out: `copies`, each document of a text
-that several have except the best of them, with that best one; `dropped` says whether the scope lets
-it be dropped for that.
+that several have except the best of them, with that best one, sorted into an exchange by the span
+of the best one; `dropped` says whether the scope lets it be dropped for that.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pyarrow as pa
 from corpus.dedup import exchange
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.signatures import read_signed
+from corpus.dedup.spans import span_of
 from corpus.manifest import Shard
-from corpus.parts import write_table
 
 SCHEMA = pa.schema(
     {
@@ -38,6 +38,7 @@ class CopiesTask:
         partition: First bits of the keys.
         bits: How many.
         scope: Which documents are compared.
+        bounds: The first document of each span of parts.
         role: Of the files of keys: "texts", or "urls" for those of addresses.
     """
 
@@ -49,6 +50,7 @@ class CopiesTask:
     partition: int
     bits: int
     scope: Scope
+    bounds: tuple[int, ...]
     role: str = "texts"
     folder: str = ""
 
@@ -68,7 +70,9 @@ def find_copies(task: CopiesTask) -> Shard:
         )
     table = _copied(pa.concat_tables(tables), task.scope) if tables else None
     found = _copies(table, task.scope) if table is not None else SCHEMA.empty_table()
-    output = write_table(task.folder, f"{task.source}/{task.name}.parquet", found, "copies")
+    path = f"{task.source}/{task.name}.arrow"
+    span = span_of(found["keeper"].to_numpy(), task.bounds)
+    output = exchange.write(task.folder, path, found, span, "copies")
     dropped = int(found["dropped"].to_numpy().sum())
     return Shard(
         task.name, task.source, task.key, (output,), measures={"exact_duplicates": dropped}

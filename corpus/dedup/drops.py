@@ -1,8 +1,9 @@
-"""The drops of each part, from the copies and from what the visits found.
+"""The drops of each part, from the copies' fates, from what the visits found, and from addresses.
 
-In: copies and visits. Out: for each of the build's parts `drops` (row, reason, duplicate_of,
-duplicate_source, duplicate_index, jaccard). One process holds some 100 bytes for each document that
-is dropped.
+In: fates and visits. Out: for each of the build's parts `drops` (row, reason, duplicate_of,
+duplicate_source, duplicate_index, jaccard). A task lists the parts of a span, in some 200 bytes a
+dropped document. With `dedup.urls` a second step, `lists`, adds the drops for an address, which the
+first one has given the keepers of those that are themselves dropped.
 """
 
 from __future__ import annotations
@@ -11,43 +12,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.dedup.order import Scope
-from corpus.dedup.signatures import Signed, read_signed
-from corpus.dedup.urls import row_bases
-from corpus.dedup.visit import SCHEMA
-from corpus.document import DropReason
-from corpus.manifest import Shard, read_manifest
-from corpus.parts import Part, read_columns, write_table
-
-COLUMNS = ("row", "reason", "duplicate_of", "duplicate_source", "duplicate_index", "jaccard")
-DROPS = pa.schema(
-    [
-        pa.field("document", pa.int64()),
-        pa.field("reason", pa.string()),
-        pa.field("duplicate_of", pa.string()),
-        pa.field("duplicate_source", pa.string()),
-        pa.field("duplicate_index", pa.string()),
-        pa.field("jaccard", pa.float64()),
-    ]
+from corpus.dedup import exchange
+from corpus.dedup.fates import (
+    COLUMNS,
+    DROPS,
+    Setting,
+    index_verdicts,
+    named,
+    near_drops,
+    of_span,
+    reasons,
 )
-Ints = npt.NDArray[np.int64]
+from corpus.dedup.signatures import Signed
+from corpus.dedup.spans import Ints, firsts, places, row_bases, span_of
+from corpus.document import DropReason
+from corpus.manifest import Output, Shard, read_manifest
+from corpus.parts import read_columns, write_table
 
 
 @dataclass(frozen=True)
 class DropsTask:
-    """All drops of a build.
+    """The drops of one span.
 
     Attributes:
-        signatures: Folders of the signatures.
-        parts: The parts, in the order of the signatures.
-        copies: Folder of the copies.
-        visits: Folders of the visits, a round each.
-        scope: The sources.
-        names: What verdicts call the indexes.
+        setting: What all tasks have in common.
+        span: The number of the span.
+        fates: Folder of the copies' fates.
         addresses: Folder of the documents with the address of a better one, if these are dropped.
     """
 
@@ -55,31 +48,43 @@ class DropsTask:
     source: str
     key: str
     weight: int
-    signatures: tuple[str, ...]
-    parts: tuple[Part, ...]
-    copies: str
-    visits: tuple[str, ...]
-    scope: Scope
-    names: tuple[str, ...]
+    setting: Setting
+    span: int
+    fates: str
     addresses: str | None = None
     folder: str = ""
 
 
+@dataclass(frozen=True)
+class ListsTask:
+    """The drops of one span, to which those for an address are added.
+
+    Attributes:
+        setting: What all tasks have in common.
+        span: The number of the span.
+        drops: Folder of the others.
+    """
+
+    name: str
+    source: str
+    key: str
+    weight: int
+    setting: Setting
+    span: int
+    drops: str
+    folder: str = ""
+
+
 def list_drops(task: DropsTask) -> Shard:
-    """Write the list of each part's drops."""
-    signed = read_signed(task.signatures, task.scope)
-    near = _named(_all(list(task.visits), "found", SCHEMA.names, SCHEMA), task, signed)
-    near = near.append_column("reason", _reasons(len(near), DropReason.NEAR_DUPLICATE))
-    near = near.select(DROPS.names).cast(DROPS).sort_by("document")
-    table = pa.concat_tables([near, _exact(task, signed, near)]).sort_by("document")
+    """Write the list of each part's drops, and `urls`, those for an address of this span."""
+    setting, signed = task.setting, task.setting.signed()
+    near = near_drops(setting, signed, task.span)
+    exact = of_span([task.fates], "exact", task.span)
+    table = pa.concat_tables([near, exact]).combine_chunks().sort_by("document")
     starts = np.searchsorted(table["document"].to_numpy(), signed.bases)
-    own_parts = task.parts[: signed.own_parts]
-    bases = row_bases(own_parts)
-    by_url = _by_url(task, signed, table) if task.addresses else DROPS.empty_table()
-    url_starts = np.searchsorted(by_url["document"].to_numpy(), bases)
-    outputs = []
+    outputs: list[Output] = []
     paths = signed.paths("documents")
-    for index, shard in enumerate(signed.manifests[0].shards):
+    for index in _own_parts(setting, signed, task.span):
         own = table.slice(starts[index], starts[index + 1] - starts[index])
         position = own["document"].to_numpy() - signed.bases[index]
         drops = pa.table(
@@ -88,128 +93,67 @@ def list_drops(task: DropsTask) -> Shard:
                 **{column: own[column] for column in COLUMNS[1:]},
             }
         )
-        urls = by_url.slice(url_starts[index], url_starts[index + 1] - url_starts[index])
-        if len(urls):
-            row = pa.array(urls["document"].to_numpy() - bases[index])
-            columns = {"row": row, **{column: urls[column] for column in COLUMNS[1:]}}
-            drops = pa.concat_tables([drops, pa.table(columns)])
-        path = f"{shard.source}/{shard.name}.parquet"
-        outputs.append(write_table(task.folder, path, drops, "drops"))
+        outputs.append(write_table(task.folder, _path(signed, index), drops, "drops"))
+    if task.addresses:
+        found = _by_url(task, task.addresses, signed, table)
+        bounds = firsts(row_bases(setting.parts), setting.spans)
+        partition = span_of(found["document"].to_numpy(), bounds)
+        path = f"{task.source}/{task.name}.urls.arrow"
+        outputs.append(exchange.write(task.folder, path, found, partition, "urls"))
     return Shard(task.name, task.source, task.key, tuple(outputs))
 
 
-def _all(folders: list[str], role: str, columns: list[str], schema: pa.Schema) -> pa.Table:
-    tables = [schema.empty_table()]
-    for folder in folders:
-        manifest = read_manifest(folder)
-        paths = [manifest.path(shard.output(role)) for shard in manifest.shards]
-        tables += [read_columns(path, columns) for path in paths]
-    return pa.concat_tables(tables).combine_chunks()
+def add_urls(task: ListsTask) -> Shard:
+    """Write the list of each part's drops with those for an address."""
+    setting, signed = task.setting, task.setting.signed()
+    table = of_span([task.drops], "urls", task.span).sort_by("document")
+    bases = row_bases(setting.parts)
+    starts = np.searchsorted(table["document"].to_numpy(), bases)
+    manifest = read_manifest(task.drops)
+    others = manifest.shards[task.span].all("drops")
+    outputs = []
+    parts = _own_parts(setting, signed, task.span)
+    for index, output in zip(parts, others, strict=True):
+        urls = table.slice(starts[index], starts[index + 1] - starts[index])
+        row = pa.array(urls["document"].to_numpy() - bases[index])
+        columns = {"row": row, **{column: urls[column] for column in COLUMNS[1:]}}
+        drops = read_columns(manifest.path(output), COLUMNS)
+        drops = pa.concat_tables([drops, pa.table(columns).cast(drops.schema)])
+        outputs.append(write_table(task.folder, _path(signed, index), drops, "drops"))
+    return Shard(task.name, task.source, task.key, tuple(outputs))
 
 
-def _named(table: pa.Table, task: DropsTask, signed: Signed) -> pa.Table:
-    """Return a table with the names of the keepers' sources and indexes instead of a number."""
-    number = table["keeper_source"].combine_chunks()
-    names: list[str | None] = [None] * task.scope.own
-    for name, manifest in zip(task.names, signed.manifests[1:], strict=True):
-        names += [name] * len(manifest.sources())
-    keeper = pa.array(task.scope.sources, pa.string()).take(number)
-    index = pa.array(names, pa.string()).take(number)
-    return (
-        table.drop_columns(["keeper_source"])
-        .rename_columns({"keeper_id": "duplicate_of"})
-        .append_column("duplicate_source", keeper)
-        .append_column("duplicate_index", index)
-    )
+def _own_parts(setting: Setting, signed: Signed, span: int) -> range:
+    """Return those parts of a span that are the build's own."""
+    first, last = setting.spans[span]
+    return range(first, min(last, signed.own_parts))
 
 
-def _reasons(count: int, reason: DropReason) -> pa.Array:
-    return pa.repeat(pa.scalar(str(reason), pa.string()), count)
+def _path(signed: Signed, index: int) -> str:
+    shard = signed.manifests[0].shards[index]
+    return f"{shard.source}/{shard.name}.parquet"
 
 
-def _exact(task: DropsTask, signed: Signed, near: pa.Table) -> pa.Table:
-    """Return the drops among the copies.
-
-    A copy of a document that is itself dropped, in this build or in an index, shares its fate: it
-    is as similar to that one's keeper as it is.
-    """
-    from corpus.dedup import copies
-
-    table = _all([task.copies], "copies", copies.SCHEMA.names, copies.SCHEMA)
-    table = table.filter(table["dropped"])
-    keeper = table["keeper"].to_numpy()
-    fates = pa.concat_tables([near, *_index_fates(task, signed, keeper)]).combine_chunks()
-    fates = fates.sort_by("document")
-    place, gone = _places(fates["document"].to_numpy(), keeper)
-    others = fates.take(pa.array(place, mask=~gone))
-    table = _named(table, task, signed)
-    missing = pa.array(~gone)
-    # The index of a fate is null where its keeper is in this build.
-    found = {
-        "document": table["document"],
-        "duplicate_of": pc.coalesce(others["duplicate_of"], table["duplicate_of"]),
-        "duplicate_source": pc.coalesce(others["duplicate_source"], table["duplicate_source"]),
-        "duplicate_index": pc.if_else(missing, table["duplicate_index"], others["duplicate_index"]),
-        "jaccard": pc.coalesce(others["jaccard"], pa.scalar(1.0)),
-        "reason": pc.coalesce(others["reason"], pa.scalar(str(DropReason.EXACT_DUPLICATE))),
-    }
-    return pa.table(found).select(DROPS.names).cast(DROPS)
-
-
-def _index_fates(task: DropsTask, signed: Signed, keeper: Ints) -> Iterator[pa.Table]:
-    """Yield what became of those documents of indexes that others are copies of, if dropped."""
-    wanted = np.unique(keeper[keeper >= signed.own])
-    starts = np.searchsorted(wanted, signed.bases)
-    paths = signed.paths("documents")
-    for index in range(signed.own_parts, len(task.parts)):
-        own = wanted[starts[index] : starts[index + 1]]
-        if len(own):
-            documents = read_columns(paths[index], ["row"])
-            rows = documents["row"].take(pa.array(own - signed.bases[index]))
-            yield from _verdicts(task, signed, index, rows, own)
-
-
-def _verdicts(
-    task: DropsTask, signed: Signed, index: int, rows: pa.Array, documents: Ints
-) -> Iterator[pa.Table]:
-    """Yield the drops among rows of a part of an index, under the given numbers of documents."""
-    names = [n for n, m in zip(task.names, signed.manifests[1:], strict=True) for _ in m.shards]
-    verdict = task.parts[index].verdict
-    if verdict is None:
-        return
-    table = read_columns(verdict, ["kept", *COLUMNS[1:]]).take(rows)
-    table = table.append_column("document", pa.array(documents))
-    # Without a keeper it was dropped for its lines, and stands for its text as if it were kept.
-    table = table.filter(pc.and_(pc.invert(table["kept"]), table["duplicate_of"].is_valid()))
-    name = pa.scalar(names[index - signed.own_parts], pa.string())
-    place = table.column_names.index("duplicate_index")
-    where = pc.coalesce(table["duplicate_index"], name)
-    yield table.set_column(place, "duplicate_index", where).select(DROPS.names).cast(DROPS)
-
-
-def _by_url(task: DropsTask, signed: Signed, table: pa.Table) -> pa.Table:
-    """Return the drops for an address, numbered by the rows of the parts.
+def _by_url(task: DropsTask, addresses: str, signed: Signed, table: pa.Table) -> pa.Table:
+    """Return the drops for an address of a document of the span, numbered by the parts' rows.
 
     Where the best document of an address is itself dropped, its keeper takes its place.
     """
-    from corpus.dedup import copies
-
-    assert task.addresses is not None
-    found = _all([task.addresses], "copies", copies.SCHEMA.names, copies.SCHEMA)
+    found = of_span([addresses], "copies", task.span)
     found = found.filter(found["dropped"]).sort_by("document")
     keeper = found["keeper"].to_numpy()
     fates = pa.concat_tables([DROPS.empty_table(), *_fates(task, signed, table, keeper)])
     fates = fates.combine_chunks().sort_by("document")
-    place, gone = _places(fates["document"].to_numpy(), keeper)
+    place, gone = places(fates["document"].to_numpy(), keeper)
     others = fates.take(pa.array(place, mask=~gone))
-    named = _named(found, task, signed)
+    told = named(found, task.setting, signed)
     drops = {
         "document": found["document"],
-        "reason": _reasons(len(found), DropReason.URL_DUPLICATE),
-        "duplicate_of": pc.coalesce(others["duplicate_of"], named["duplicate_of"]),
-        "duplicate_source": pc.coalesce(others["duplicate_source"], named["duplicate_source"]),
+        "reason": reasons(len(found), DropReason.URL_DUPLICATE),
+        "duplicate_of": pc.coalesce(others["duplicate_of"], told["duplicate_of"]),
+        "duplicate_source": pc.coalesce(others["duplicate_source"], told["duplicate_source"]),
         "duplicate_index": pc.if_else(
-            pa.array(~gone), named["duplicate_index"], others["duplicate_index"]
+            pa.array(~gone), told["duplicate_index"], others["duplicate_index"]
         ),
         "jaccard": pa.nulls(len(found), pa.float64()),
     }
@@ -218,7 +162,7 @@ def _by_url(task: DropsTask, signed: Signed, table: pa.Table) -> pa.Table:
 
 def _fates(task: DropsTask, signed: Signed, table: pa.Table, keeper: Ints) -> Iterator[pa.Table]:
     """Yield what became of the best documents of addresses, by rows of the parts, if dropped."""
-    bases = row_bases(task.parts)
+    bases = row_bases(task.setting.parts)
     wanted = np.unique(keeper)
     starts = np.searchsorted(wanted, bases)
     paths = signed.paths("documents")
@@ -228,17 +172,8 @@ def _fates(task: DropsTask, signed: Signed, table: pa.Table, keeper: Ints) -> It
         if index < signed.own_parts:
             at = read_columns(paths[index], ["row"])["row"].to_numpy()
             number = signed.bases[index] + np.searchsorted(at, rows)
-            place, gone = _places(table["document"].to_numpy(), number)
+            place, gone = places(table["document"].to_numpy(), number)
             dropped = table.take(pa.array(place[gone]))
             yield dropped.set_column(0, DROPS.field("document"), pa.array(own[gone]))
         else:
-            yield from _verdicts(task, signed, index, pa.array(rows), own)
-
-
-def _places(found: Ints, wanted: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return where numbers stand among ascending ones, and which are there at all."""
-    place = np.searchsorted(found, wanted)
-    there = np.zeros(len(wanted), dtype=np.bool_)
-    inside = place < len(found)
-    there[inside] = found[place[inside]] == wanted[inside]
-    return place, there
+            yield from index_verdicts(task.setting, signed, index, pa.array(rows), own)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.order import Scope
+from corpus.dedup.prefix import maybe_shared
 from corpus.dedup.signatures import read_signed
 from corpus.manifest import Shard
 from corpus.parts import write_table
@@ -41,19 +42,61 @@ class EdgesTask:
 def find_edges(task: EdgesTask) -> Shard:
     """Write the edges of one range of keys."""
     signed = read_signed(task.signatures, task.scope)
-    keys: list[Keys] = [np.empty(0, np.uint64)]
-    documents: list[Ints] = [np.empty(0, np.int64)]
+    stars = Stars(signed.own)
     paths = signed.paths("bands")
     for part, table in exchange.read_hashes(paths, "key", task.partition, task.bits):
         source = np.array([signed.sources[part]])
         # The same band of another group is another band.
         group = task.scope.group(source).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        keys.append(table["key"].to_numpy() ^ group)
-        documents.append(signed.bases[part] + table["position"].to_numpy())
-    left, right = run_edges(np.concatenate(keys), np.concatenate(documents), signed.own)
-    edges = pa.table({"left": left, "right": right})
+        documents = signed.bases[part] + table["position"].to_numpy()
+        stars.add(table["key"].to_numpy() ^ group, documents)
+    edges = stars.edges()
     output = write_table(task.folder, f"{task.source}/{task.name}.parquet", edges, "edges")
-    return Shard(task.name, task.source, task.key, (output,), measures={"edges": len(left)})
+    return Shard(task.name, task.source, task.key, (output,), measures={"edges": len(edges)})
+
+
+class Stars:
+    """The edges of a range of keys, from records that are sorted so many at a time.
+
+    Of earlier records one document of each key is left, the smallest: the others are connected with
+    it. So a key that all documents have costs no more memory than others.
+
+    Args:
+        own: As in `run_edges`.
+        rows: Records at a time; by default twice what a range has.
+    """
+
+    def __init__(self, own: int, rows: int = 0) -> None:
+        self._own = own
+        self._most = rows or 2 * exchange.TASK_ROWS
+        self._keys: list[Keys] = []
+        self._documents: list[Ints] = []
+        self._rows = 0
+        self._edges: list[pa.Table] = []
+
+    def add(self, keys: Keys, documents: Ints) -> None:
+        """Take in records: the numbers of documents, of which later ones have greater ones."""
+        if self._rows and self._rows + len(keys) > self._most:
+            joined, numbers = self._connect()
+            joined, place = np.unique(joined, return_index=True)  # the first is the smallest
+            self._keys, self._documents, self._rows = [joined], [numbers[place]], 0
+        self._keys.append(keys)
+        self._documents.append(documents)
+        self._rows += len(keys)
+
+    def edges(self) -> pa.Table:
+        """Return the edges of all records: `left` and `right`, each pair once or little more."""
+        self._connect()
+        return pa.concat_tables(self._edges)
+
+    def _connect(self) -> tuple[Keys, Ints]:
+        keys = np.concatenate([np.empty(0, np.uint64), *self._keys])
+        documents = np.concatenate([np.empty(0, np.int64), *self._documents])
+        self._keys, self._documents = [], []
+        shared = maybe_shared(keys)
+        left, right = run_edges(keys[shared], documents[shared], self._own)
+        self._edges.append(pa.table({"left": left, "right": right}))
+        return keys, documents
 
 
 def run_edges(keys: Keys, documents: Ints, own: int) -> tuple[Ints, Ints]:

@@ -1,4 +1,4 @@
-"""The compiled loops of dedup: connected components, and the visit of one component.
+"""The compiled loop of the visit of one component.
 
 The visit compares a document with kept ones alone, and finds those that can be similar enough by
 prefix filtering (Bayardo, Ma and Srikant 2007: "Scaling Up All Pairs Similarity Search"; Xiao et
@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from corpus.dedup.prefix import NEAR, bits_for, least, longest
+
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 
@@ -26,62 +27,14 @@ DROPS = 2  # it is dropped for others
 
 _COUNTER_BITS = 20  # at most: 4 MB of counters, which only order shingles and may be shared
 _RATIO = 1.03  # between the lengths that two classes of the index begin with
-_NEAR = 1e-6  # of a bound that is a whole number, computed in floating point
 _CLASS = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def connect(parents: Int64s, left: Int64s, right: Int64s) -> None:
-    """Join the sets that the ends of edges are in: union-find with path halving.
-
-    Args:
-        parents: Changed. A document's parent, or itself; never greater than itself, so that the
-            root of a set is its smallest member whatever the order of the edges.
-        left: One end of each edge.
-        right: The other end.
-    """
-    for edge in range(len(left)):
-        a, b = left[edge], right[edge]
-        while parents[a] != a:
-            parents[a] = parents[parents[a]]
-            a = parents[a]
-        while parents[b] != b:
-            parents[b] = parents[parents[b]]
-            b = parents[b]
-        if a < b:
-            parents[b] = a
-        elif b < a:
-            parents[a] = b
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def flatten(parents: Int64s) -> None:
-    """Point every document to the root of its set."""
-    for document in range(len(parents)):  # a parent is smaller, so it is flat already
-        parents[document] = parents[parents[document]]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def count_members(roots: Int64s, left_out: npt.NDArray[np.bool_]) -> Int32s:
-    """Return how many documents of each root's set are not left out, and 0 elsewhere."""
-    counts = np.zeros(len(roots), dtype=np.int32)
-    for document in range(len(roots)):
-        if not left_out[document]:
-            counts[roots[document]] += 1
-    return counts
-
-
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _least(size: int, other: int, threshold: float) -> float:
-    """Return a bound: sets of these sizes are similar enough only if they share so many."""
-    return threshold * (size + other) / (1.0 + threshold) - _NEAR
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _similarity(hashes: UInt64s, i: int, end: int, j: int, last: int, threshold: float) -> float:
     """Return the Jaccard index of two sorted slices, or 0 where it is below the threshold."""
     total = (end - i) + (last - j)
-    needed = _least(end - i, last - j, threshold)
+    needed = least(end - i, last - j, threshold)
     shared = 0
     while i < end and j < last:
         if shared + min(end - i, last - j) < needed:
@@ -105,23 +58,6 @@ def _slot(token: np.uint64, kind: int, shift: np.uint64) -> np.int64:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _bits(least: int) -> int:
-    bits = 1
-    while (1 << bits) < least:
-        bits += 1
-    return bits
-
-
-@njit(nogil=True)  # type: ignore[untyped-decorator]
-def _longest(size: int, at: int, threshold: float) -> np.int64:
-    """Return how long a set may be that has its first hash in common with this one at `at`.
-
-    What both have in common is at most `size - at`, and has to be t / (1 + t) of both sizes.
-    """
-    return np.int64((size - at) * (1.0 + threshold) / threshold - size + _NEAR)
-
-
-@njit(nogil=True)  # type: ignore[untyped-decorator]
 def _class(size: int) -> int:
     return int(np.log(float(size)) / np.log(_RATIO))
 
@@ -131,7 +67,8 @@ def _visit_direct(
     first: int,
     last: int,
     given: int,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
@@ -143,16 +80,16 @@ def _visit_direct(
     for x in range(first + given, last):
         if not roles[x] & DROPS:
             continue
-        size = offsets[x + 1] - offsets[x]
+        size = ends[x] - begins[x]
         for y in range(first, x):
-            other = offsets[y + 1] - offsets[y]
+            other = ends[y] - begins[y]
             if keepers[y] >= 0 or not roles[y] & KEEPS:
                 continue
-            if min(size, other) < threshold * max(size, other) - _NEAR:
+            if min(size, other) < threshold * max(size, other) - NEAR:
                 continue
             compared += 1
-            start, stop = offsets[y], offsets[y + 1]
-            jaccard[x] = _similarity(hashes, offsets[x], offsets[x + 1], start, stop, threshold)
+            start, stop = begins[y], ends[y]
+            jaccard[x] = _similarity(hashes, begins[x], ends[x], start, stop, threshold)
             if jaccard[x] > 0:
                 keepers[x] = y
                 break
@@ -165,39 +102,48 @@ def _visit_indexed(
     last: int,
     given: int,
     grows: bool,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
+    looked: Int64s,
+    tried: Int64s,
+    most_looked: int,
+    most_tried: int,
     keepers: Int64s,
     jaccard: Floats,
-) -> int:
+) -> tuple[int, int]:
     """Compare every document with those kept before it that the index proposes."""
     count = last - first
-    bits = min(_COUNTER_BITS, _bits(offsets[last] - offsets[first]))
+    total = np.int64(0)
+    for x in range(first, last):
+        total += ends[x] - begins[x]
+    bits = min(_COUNTER_BITS, bits_for(total))
     counters = np.zeros(1 << bits, dtype=np.uint32)
     rarity = np.uint64(64 - bits)
-    longest = np.int64(0)
+    largest = np.int64(0)
     room = np.int64(1)
     for x in range(first, last):
-        size = offsets[x + 1] - offsets[x]
-        longest = max(longest, size)
-        room += np.int64(size * (1.0 - threshold) + _NEAR) + 1
-        for at in range(offsets[x], offsets[x + 1]):
+        size = ends[x] - begins[x]
+        largest = max(largest, size)
+        room += np.int64(size * (1.0 - threshold) + NEAR) + 1
+        for at in range(begins[x], ends[x]):
             counters[np.int64(hashes[at] >> rarity)] += np.uint32(1)
-    bits = _bits(room)
+    bits = bits_for(room)
     shift = np.uint64(64 - bits)
     heads = np.full(1 << bits, -1, dtype=np.int32)
     # An entry: the document, the place of the shingle in its order, the next entry of the chain.
     entries = np.empty((1024, 3), dtype=np.int32)
     tokens = np.empty(1024, dtype=np.uint64)
     used = 0
-    order = np.empty(longest, dtype=np.int64)
+    order = np.empty(largest, dtype=np.int64)
     seen = np.zeros(count, dtype=np.int8)  # of a kept document: 1 to be compared, -1 not
     touched = np.empty(count, dtype=np.int64)
     compared = 0
+    unfinished = 0
     for x in range(first, last):
-        begin, end = offsets[x], offsets[x + 1]
+        begin, end = begins[x], ends[x]
         size = end - begin
         if size == 0:
             continue
@@ -206,43 +152,48 @@ def _visit_indexed(
             order[at] = (np.int64(counter) << 31) | at
         ordered = order[:size]
         ordered.sort()
-        prefix = min(size, np.int64(size * (1.0 - threshold) + _NEAR) + 1)
-        if x >= first + given and roles[x] & DROPS:
+        prefix = min(size, np.int64(size * (1.0 - threshold) + NEAR) + 1)
+        ended = looked[x] > most_looked or tried[x] > most_tried  # in an earlier round
+        if x >= first + given and roles[x] & DROPS and not ended:
             found = 0
             lowest = _class(size)
             for i in range(prefix):
                 token = hashes[begin + (ordered[i] & 0x7FFFFFFF)]
-                reach = _longest(size, i, threshold)
+                reach = longest(size, i, threshold)
                 if reach < 1:
                     break
-                highest = _class(np.int64(reach / threshold + _NEAR))
+                highest = _class(np.int64(reach / threshold + NEAR))
                 for kind in range(lowest, highest + 1):
                     entry = heads[_slot(token, kind, shift)]
-                    while entry >= 0:
+                    while entry >= 0 and looked[x] <= most_looked:
+                        looked[x] += 1
                         y, j = np.int64(entries[entry, 0]), np.int64(entries[entry, 1])
                         same = tokens[entry] == token
                         entry = entries[entry, 2]
                         if seen[y] != 0 or not same:
                             continue
-                        other = offsets[first + y + 1] - offsets[first + y]
-                        if min(size, other) < threshold * max(size, other) - _NEAR:
+                        other = ends[first + y] - begins[first + y]
+                        if min(size, other) < threshold * max(size, other) - NEAR:
                             continue
                         touched[found] = y
                         found += 1
                         # This is the first shingle that both have, so no more can be shared than:
                         most = min(size - i, other - j)
-                        seen[y] = 1 if most >= _least(size, other, threshold) else -1
+                        seen[y] = 1 if most >= least(size, other, threshold) else -1
             near = touched[:found]
             near.sort()  # the best first
             for index in range(found):
                 y = np.int64(near[index])
-                if seen[y] > 0 and keepers[x] < 0:
+                if seen[y] > 0 and keepers[x] < 0 and tried[x] <= most_tried:
+                    tried[x] += 1
                     compared += 1
-                    start, stop = offsets[first + y], offsets[first + y + 1]
+                    start, stop = begins[first + y], ends[first + y]
                     jaccard[x] = _similarity(hashes, begin, end, start, stop, threshold)
                     if jaccard[x] > 0:
                         keepers[x] = first + y
                 seen[y] = 0
+            if keepers[x] < 0 and (looked[x] > most_looked or tried[x] > most_tried):
+                unfinished += 1
         if keepers[x] >= 0 or not roles[x] & KEEPS or (x >= first + given and not grows):
             continue
         while used + prefix > len(entries):
@@ -253,7 +204,7 @@ def _visit_indexed(
             more[:used] = tokens[:used]
             tokens = more
         for i in range(prefix):
-            reach = _longest(size, i, threshold)
+            reach = longest(size, i, threshold)
             if reach < 1:
                 break
             token = hashes[begin + (ordered[i] & 0x7FFFFFFF)]
@@ -264,7 +215,7 @@ def _visit_indexed(
             entries[used, 2] = heads[slot]
             heads[slot] = used
             used += 1
-    return compared
+    return compared, unfinished
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -272,12 +223,17 @@ def visit_components(
     starts: Int64s,
     given: Int64s,
     grows: bool,
-    offsets: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     hashes: UInt64s,
     roles: Bytes,
     threshold: float,
     direct: int,
-) -> tuple[Int64s, Floats, int]:
+    looked: Int64s,
+    tried: Int64s,
+    most_looked: int,
+    most_tried: int,
+) -> tuple[Int64s, Floats, int, int]:
     """Visit the documents of components, best first, and drop those similar to a kept one.
 
     Args:
@@ -285,36 +241,51 @@ def visit_components(
             Within a component documents are in visiting order.
         given: Of each component, how many of its first documents have been kept already.
         grows: Whether documents that are kept now are compared with later ones.
-        offsets: Where each document's hashes begin, shape (n + 1,).
+        begins: Where each document's hashes begin.
+        ends: Where they end.
         hashes: Sorted distinct hashes of each document.
         roles: `KEEPS`, `DROPS` or both.
         threshold: Least Jaccard index, above 0.
         direct: Components of up to so many documents are compared without an index.
+        looked: Changed. Of each document, how many entries of the index it has been held against,
+            in this round and in earlier ones.
+        tried: Changed. Of each document, with how many it has been compared in full.
+        most_looked: With more entries than these a document is compared no further.
+        most_tried: Nor with more comparisons than these.
 
     Returns:
         For each document the number of the one that it is dropped for, the best of those that have
-        been kept, or -1; their Jaccard index; how many pairs were compared in full.
+        been kept, or -1; their Jaccard index; how many pairs were compared in full; how many
+        documents came to the end of what they may be compared with, and were kept for that.
     """
-    keepers = np.full(len(offsets) - 1, np.int64(-1))
-    jaccard = np.zeros(len(offsets) - 1)
+    keepers = np.full(len(begins), np.int64(-1))
+    jaccard = np.zeros(len(begins))
     compared = 0
+    unfinished = 0
     for index in range(len(starts) - 1):
         first, last = starts[index], starts[index + 1]
         if grows and last - first <= direct:
             compared += _visit_direct(
-                first, last, given[index], offsets, hashes, roles, threshold, keepers, jaccard
+                first, last, given[index], begins, ends, hashes, roles, threshold, keepers, jaccard
             )
         else:
-            compared += _visit_indexed(
+            more, ended = _visit_indexed(
                 first,
                 last,
                 given[index],
                 grows,
-                offsets,
+                begins,
+                ends,
                 hashes,
                 roles,
                 threshold,
+                looked,
+                tried,
+                most_looked,
+                most_tried,
                 keepers,
                 jaccard,
             )
-    return keepers, jaccard, compared
+            compared += more
+            unfinished += ended
+    return keepers, jaccard, compared, unfinished

@@ -6,7 +6,7 @@ done of it is not done again after an interruption.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +14,22 @@ from corpus.config import DedupScheme
 from corpus.dedup import components, exchange
 from corpus.dedup.components import ComponentsTask, find_components
 from corpus.dedup.copies import CopiesTask, find_copies
-from corpus.dedup.drops import DropsTask, list_drops
+from corpus.dedup.drops import DropsTask, ListsTask, add_urls, list_drops
 from corpus.dedup.edges import EdgesTask, find_edges
+from corpus.dedup.fates import FatesTask, Setting, resolve_copies
+from corpus.dedup.groups import move
 from corpus.dedup.order import Scope
+from corpus.dedup.parting import Parting
+from corpus.dedup.rounds import EVERY, Group, Rounds
 from corpus.dedup.shingles import ShinglesTask, write_shingles
 from corpus.dedup.signatures import Signed
-from corpus.dedup.visit import VisitTask, visit_bucket
+from corpus.dedup.spans import Span, firsts, spans
+from corpus.dedup.visit import Place, visit_bucket
 from corpus.engine import Engine
-from corpus.manifest import Manifest
+from corpus.manifest import Manifest, Shard
 from corpus.parts import Part
 from corpus.progress import Progress
 from corpus.stage_folder import make
-
-EVERY = "all"  # the source of a shard that is of all sources
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ class Steps:
 
     def run(self) -> tuple[Manifest, dict[str, Any]]:
         """Return the manifest of the drops, and the figures of the whole."""
-        copies = self._copies()
-        connected = self._components(copies, self._edges())
-        visits = list(self._visits(connected))
+        copies = self._ranges("copies", "texts", CopiesTask, find_copies)
+        edges = self._ranges("edges", "bands", EdgesTask, find_edges)
+        connected = self._components(copies, edges)
+        parted: dict[str, int] = {}
+        visits = list(self._visits(connected, parted))
         drops = self._drops(copies, visits)
         [shard] = connected.shards
         urls = self.addresses.measure("exact_duplicates") if self.addresses else 0
@@ -71,51 +76,42 @@ class Steps:
             "index_documents": int(self.signed.bases[-1]) - self.signed.own,
             "exact_duplicates": copies.measure("exact_duplicates"),
             **shard.measures,
+            **parted,
             "near_duplicates": sum(visit.measure("near_duplicates") for visit in visits),
             "compared": sum(visit.measure("compared") for visit in visits),
+            "unfinished": sum(visit.measure("unfinished") for visit in visits),
         }
 
-    def _copies(self) -> Manifest:
-        rows = self.signed.rows("texts")
-        bits = exchange.bits(rows, exchange.TASK_ROWS)
-        tasks = [
-            CopiesTask(
-                name=f"{partition:05d}",
-                source=EVERY,
-                key=f"{self.key}-copies-{partition}-{bits}",
-                weight=1,
-                signatures=self.signed.folders,
-                partition=partition,
-                bits=bits,
-                scope=self.scope,
-            )
-            for partition in range(1 << bits)
-        ]
-        return make(self.output, "copies", find_copies, tasks, self.engine, self.progress)
+    def _step(self, name: str, function: Callable[[Any], Shard], tasks: Sequence[Any]) -> Manifest:
+        return make(self.output, name, function, tasks, self.engine, self.progress)
 
-    def _edges(self) -> Manifest:
-        rows = self.signed.rows("bands")
-        bits = exchange.bits(rows, exchange.TASK_ROWS)
+    def _ranges(
+        self, step: str, role: str, task: type[Any], function: Callable[[Any], Shard]
+    ) -> Manifest:
+        """Make a step that sorts keys, one range of them a task."""
+        most = exchange.COPY_ROWS if step == "copies" else exchange.TASK_ROWS
+        bits = exchange.bits(self.signed.rows(role), most)
         tasks = [
-            EdgesTask(
+            task(
                 name=f"{partition:05d}",
                 source=EVERY,
-                key=f"{self.key}-edges-{partition}-{bits}",
+                key=f"{self.key}-{step}-{partition}-{bits}",
                 weight=1,
                 signatures=self.signed.folders,
                 partition=partition,
                 bits=bits,
                 scope=self.scope,
+                **({"bounds": self._bounds()} if step == "copies" else {}),
             )
             for partition in range(1 << bits)
         ]
-        return make(self.output, "edges", find_edges, tasks, self.engine, self.progress)
+        return self._step(step, function, tasks)
 
     def _components(self, copies: Manifest, edges: Manifest) -> Manifest:
         task = ComponentsTask(
             name="components",
             source=EVERY,
-            key=f"{self.key}-components-{components.BUCKET_SHINGLES}",
+            key=f"{self.key}-components-{components.BUCKET_SHINGLES}-{components.LARGE_SHINGLES}",
             weight=1,
             signatures=self.signed.folders,
             copies=copies.folder,
@@ -123,8 +119,9 @@ class Steps:
             parts=tuple(self.parts),
             scope=self.scope,
             bucket_shingles=components.BUCKET_SHINGLES,
+            large_shingles=components.LARGE_SHINGLES,
         )
-        return make(self.output, "components", find_components, [task], self.engine, self.progress)
+        return self._step("components", find_components, [task])
 
     def _shingles(self, connected: Manifest) -> Manifest:
         [shard] = connected.shards
@@ -144,68 +141,65 @@ class Steps:
             )
             for index, output in zip(shard.details["parts"], shard.outputs, strict=True)
         ]
-        return make(self.output, "shingles", write_shingles, tasks, self.engine, self.progress)
+        return self._step("shingles", write_shingles, tasks)
 
-    def _visits(self, connected: Manifest) -> Iterator[Manifest]:
+    def _visits(self, connected: Manifest, parted: dict[str, int]) -> Iterator[Manifest]:
         """Yield a manifest for each round; there is but one unless a component is cut."""
         [shard] = connected.shards
-        whole, tiers = shard.details["buckets"], shard.details["tiers"]
-        if not whole and not tiers:
+        buckets, piles = shard.details["buckets"], shard.details["piles"]
+        if not buckets and not piles:
             return
         shingles = self._shingles(connected)
-        firsts = [whole + sum(tiers[:index]) for index in range(len(tiers))]
-        left: dict[int, str] = {}  # what is left of a bucket after the rounds so far
-        for turn in range(max([1, *tiers])):
-            tasks = [self._visit(shingles, turn, b) for b in range(whole)] if not turn else []
-            for first, count in zip(firsts, tiers, strict=True):
-                # In the first round there is nothing that later tiers could be compared with.
-                later = range(turn, count) if turn else range(1)
-                tasks += [self._visit(shingles, turn, first + b, left, b) for b in later]
-            visits = make(self.output, "visit", visit_bucket, tasks, self.engine, self.progress)
-            for task, done in zip(tasks, visits.shards, strict=True):
-                if task.cut:
-                    left[task.bucket] = visits.path(done.output("left"))
-            yield visits
-
-    def _visit(
-        self,
-        shingles: Manifest,
-        turn: int,
-        bucket: int,
-        left: dict[int, str] | None = None,
-        tier: int = 0,
-    ) -> VisitTask:
-        """Return the task of a bucket of whole components, or, with `left`, of a tier."""
-        cut = left is not None
-        before = bucket - tier + turn - 1 if cut and turn else -1
-        return VisitTask(
-            name=f"{bucket:05d}-{turn:05d}",
-            source=EVERY,
-            key=f"{self.key}-{components.BUCKET_SHINGLES}-visit-{bucket}-{turn}",
-            weight=1,
-            shingles=shingles.folder,
-            bucket=bucket,
-            kept_bucket=before,
-            kept=left[before] if left is not None and before >= 0 else None,
-            left=left.get(bucket) if left is not None else None,
-            last=tier == turn,
-            cut=cut,
+        whole = [Place(shingles.folder, bucket) for bucket in range(buckets)]
+        groups: list[Group] = []
+        size = components.BUCKET_SHINGLES
+        if piles:
+            parting = Parting(self.key, self.scheme.threshold, self.scope, shingles, self._step)
+            more, groups, figures = parting.run(range(buckets, buckets + piles))
+            whole += more
+            parted.update(figures)
+        yield from Rounds(
+            key=f"{self.key}-{size}",
             threshold=self.scheme.threshold,
             scope=self.scope,
-        )
+            bounds=self._bounds(),
+            bucket_shingles=size,
+            visit=lambda tasks: self._step("visit", visit_bucket, tasks),
+            move=lambda tasks: self._step("move", move, tasks),
+        ).run(whole, groups)
 
     def _drops(self, copies: Manifest, visits: Sequence[Manifest]) -> Manifest:
-        task = DropsTask(
-            name="drops",
-            source=EVERY,
-            key=f"{self.key}-drops",
-            weight=1,
+        setting = Setting(
             signatures=self.signed.folders,
             parts=tuple(self.parts),
-            copies=copies.folder,
-            visits=tuple(visit.folder for visit in visits),
+            spans=self._spans(),
             scope=self.scope,
             names=self.names,
-            addresses=self.addresses.folder if self.addresses else None,
+            copies=copies.folder,
+            visits=tuple(visit.folder for visit in visits),
         )
-        return make(self.output, "drops", list_drops, [task], self.engine, self.progress)
+
+        def tasks(kind: type[Any], step: str, count: int, **given: Any) -> list[Any]:
+            keys = [f"{self.key}-{step}-{span}-{count}" for span in range(count)]
+            return [
+                kind(f"{span:05d}", EVERY, key, 1, setting, span, **given)
+                for span, key in enumerate(keys)
+            ]
+
+        every = len(setting.spans)
+        own = sum(first < self.signed.own_parts for first, _ in setting.spans)
+        fates = self._step("fates", resolve_copies, tasks(FatesTask, "fates", every))
+        addresses = self.addresses.folder if self.addresses else None
+        told = {"fates": fates.folder, "addresses": addresses}
+        # Only addresses are listed for spans of an index: others have their address.
+        listed = tasks(DropsTask, "drops", every if addresses else own, **told)
+        drops = self._step("drops", list_drops, listed)
+        if addresses is None:
+            return drops
+        return self._step("lists", add_urls, tasks(ListsTask, "lists", own, drops=drops.folder))
+
+    def _spans(self) -> tuple[Span, ...]:
+        return spans([part.rows for part in self.parts], self.signed.own_parts)
+
+    def _bounds(self) -> tuple[int, ...]:
+        return firsts(self.signed.bases, self._spans())

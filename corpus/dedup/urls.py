@@ -20,9 +20,10 @@ from corpus.dedup import exchange
 from corpus.dedup.copies import CopiesTask, find_copies
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import joined, scores, signed
+from corpus.dedup.spans import firsts, row_bases, spans
 from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Shard, fingerprint, read_manifest
-from corpus.parts import Part, batches, kept_rows, read_columns, write_table
+from corpus.parts import Part, batches, kept_rows, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import make
 
@@ -131,7 +132,9 @@ def without_duplicates(
         engine: What runs the tasks.
         progress: Who is told.
     """
-    bits = exchange.bits(signed(urls, scope).rows("urls"), exchange.TASK_ROWS)
+    hashed = signed(urls, scope)
+    bits = exchange.bits(hashed.rows("urls"), exchange.COPY_ROWS)
+    bounds = firsts(hashed.bases, spans(np.diff(hashed.bases).tolist(), hashed.own_parts))
     ranges = [
         CopiesTask(
             name=f"{partition:05d}",
@@ -142,6 +145,7 @@ def without_duplicates(
             partition=partition,
             bits=bits,
             scope=scope,
+            bounds=bounds,
             role="urls",
         )
         for partition in range(1 << bits)
@@ -164,7 +168,7 @@ def leave_out(task: UniqueTask) -> Shard:
     manifest = read_manifest(task.addresses)
     numbers = [np.empty(0, np.int64)]
     for shard in manifest.shards:
-        table = read_columns(manifest.path(shard.output("copies")), ["document", "dropped"])
+        table = exchange.read_all(manifest.path(shard.output("copies")))
         numbers.append(table["document"].to_numpy()[table["dropped"].to_numpy()])
     dropped = np.sort(np.concatenate(numbers))
     bases = row_bases(task.parts)
@@ -179,8 +183,3 @@ def leave_out(task: UniqueTask) -> Shard:
         path = f"{task.source}/{index:06d}.parquet"
         outputs.append(write_table(task.folder, path, table, "verdict"))
     return Shard(task.name, task.source, task.key, tuple(outputs), details={"parts": present})
-
-
-def row_bases(parts: Sequence[Part]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the number of each part's first row, and past them that of all."""
-    return np.cumsum([0, *(part.rows for part in parts)], dtype=np.int64)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from corpus import storage
 from corpus.config import Dedup, Recipe
-from corpus.dedup.drops import COLUMNS
+from corpus.dedup.fates import COLUMNS
 from corpus.dedup.index import Index, check_alike, index_urls
 from corpus.dedup.line_cuts import Losses, with_line_cuts
 from corpus.dedup.line_steps import LineSteps, check_line_losses, line_settings
@@ -125,7 +125,7 @@ def run(
             addresses=addresses,
         )
         drops, summary = steps.run()
-        lists = [drops.path(output) for output in drops.shards[0].outputs]
+        lists = [drops.path(output) for shard in drops.shards for output in shard.all("drops")]
         losses: Sequence[Losses | None] = [None] * len(lists)
         if settings.lines is not None:
             names = tuple(recipe.sources)

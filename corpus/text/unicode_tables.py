@@ -31,6 +31,7 @@ import numpy.typing as npt
 from corpus.text import normalization
 
 CODE_POINTS = sys.maxunicode + 1
+_BLOCK = 1 << 14  # code points that are probed at a time, so that a worker does not keep 90 MB more
 CAPITAL_SIGMA = 0x3A3
 FINAL_SIGMA = 0x3C2
 
@@ -86,31 +87,36 @@ def _long_lower_cases() -> dict[int, str]:
     return {code: lower for code, lower in enumerate(lowered) if len(lower) != 1}
 
 
-def _probe(before: str) -> Codes:
-    """Return, for every code point c, the four code points of ``(before + c + "Σ ").lower()``."""
-    probes = np.empty((CODE_POINTS, 4), dtype=np.uint32)
+def _probe(before: str, codes: Codes) -> Codes:
+    """Return, for each code point c, the second and third of ``(before + c + "Σ ").lower()``."""
+    probes = np.empty((len(codes), 4), dtype=np.uint32)
     probes[:, 0] = ord(before)
-    probes[:, 1] = np.arange(CODE_POINTS)
+    probes[:, 1] = codes
     # A lower case of several code points would shift all that follows; `_contexts` does these.
-    probes[list(_long_lower_cases()), 1] = ord(" ")
+    probes[np.isin(codes, list(_long_lower_cases())), 1] = ord(" ")
     probes[:, 2] = CAPITAL_SIGMA
     probes[:, 3] = ord(" ")
-    return _codes(_text(probes.ravel()).lower()).reshape(CODE_POINTS, 4)
+    return _codes(_text(probes.ravel()).lower()).reshape(len(codes), 4)[:, 1:3]
 
 
 @functools.cache
 def _lower_and_contexts() -> tuple[Codes, Codes]:
-    after_letter, after_space = _probe("A"), _probe(" ")
-    # Behind a letter, a sigma is final if c is cased or ignorable; behind a space, if c is cased
-    # and not ignorable (one that is both is passed over like any ignorable one).
-    either = after_letter[:, 2] == FINAL_SIGMA
-    cased = after_space[:, 2] == FINAL_SIGMA
-    contexts = np.where(cased, CASED, np.where(either, IGNORABLE, 0)).astype(np.uint32)
+    lower = np.empty(CODE_POINTS, dtype=np.uint32)
+    contexts = np.empty(CODE_POINTS, dtype=np.uint32)
+    for start in range(0, CODE_POINTS, _BLOCK):
+        codes = np.arange(start, min(start + _BLOCK, CODE_POINTS), dtype=np.uint32)
+        after_letter, after_space = _probe("A", codes), _probe(" ", codes)
+        # Behind a letter, a sigma is final if c is cased or ignorable; behind a space, if c is
+        # cased and not ignorable (one that is both is passed over like any ignorable one).
+        either = after_letter[:, 1] == FINAL_SIGMA
+        cased = after_space[:, 1] == FINAL_SIGMA
+        lower[codes] = after_letter[:, 0]
+        contexts[codes] = np.where(cased, CASED, np.where(either, IGNORABLE, 0))
     for code in _long_lower_cases():
         is_cased = f" {chr(code)}Σ".lower().endswith("ς")
         is_either = f"A{chr(code)}Σ".lower().endswith("ς")
         contexts[code] = CASED if is_cased else IGNORABLE if is_either else 0
-    return after_letter[:, 1].copy(), contexts
+    return lower, contexts
 
 
 def _actions(kind: str) -> Codes:

@@ -9,16 +9,36 @@ from typing import Any
 import pytest
 
 from corpus.build import Build
-from corpus.dedup import components
+from corpus.config import Recipe
+from corpus.dedup import components, spans
+from corpus.engine import Engine, RayEngine
 from corpus.errors import InputError, RecipeError
 from corpus.look.check import check
 from corpus.look.clusters import clustering
 from corpus.look.explain import describe, explain
+from corpus.plan import StagePlan, plan
+from corpus.storage import read_json
 from tests.dedup.test_steps import Interrupted, Killed
-from tests.made import Recording, by_id, changed, digests, make_recipe, run, text, write_jsonl
+from tests.made import (
+    ENGINE,
+    Recording,
+    by_id,
+    changed,
+    digests,
+    make_recipe,
+    run,
+    text,
+    write_jsonl,
+)
 from tests.stages.test_dedup import SCHEME, jaccard, kept, planted, row
 
 Rows = list[dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def many_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List the drops of every part by a task of its own."""
+    monkeypatch.setattr(spans, "SPAN_DOCUMENTS", 2)
 
 
 def snapshot(
@@ -29,6 +49,7 @@ def snapshot(
     progress: Recording | None = None,
     unfiltered: Sequence[str] | None = None,
     seed: int = 11,
+    engine: Engine = ENGINE,
     **settings: Any,
 ) -> Build:
     """Build a snapshot in a folder of its name; each source is a list of files of rows."""
@@ -44,7 +65,7 @@ def snapshot(
     sections: dict[str, Any] = {"filter": {"languages": {"en": 0.01}}} if unfiltered else {}
     dedup = {**SCHEME, "max_loss": 1, "index": [str(path) for path in index], **settings}
     recipe = make_recipe(made, dedup=dedup, **sections).model_copy(update={"seed": seed})
-    return run(recipe, folder / name, progress=progress)
+    return run(recipe, folder / name, engine=engine, progress=progress)
 
 
 def verdicts_of(build: Build) -> dict[str, dict[str, Any]]:
@@ -286,3 +307,45 @@ def test_address_is_compared_across_time_and_the_curated_keep_theirs(tmp_path: P
         snapshot(tmp_path, "two", new, index, urls=True, scope="curated", unfiltered=["own"])
     )
     assert kept(curated) == {"o1", "o2"}
+
+
+def test_plan_notices_an_index_that_was_built_anew_under_the_same_path(tmp_path: Path) -> None:
+    def dedup(build: Build) -> StagePlan:
+        recipe = Recipe.model_validate(read_json(f"{build.output}/build.json")["recipe"])
+        [stage] = [one for one in plan(recipe, build.output).stages if one.stage == "dedup"]
+        return stage
+
+    snapshot(tmp_path, "one", {"a": [[row("o", text(1))]]})
+    second = snapshot(tmp_path, "two", {"b": [[row("n", text(2))]]}, [tmp_path / "one"])
+    assert dedup(second).state == "built"
+    snapshot(tmp_path, "one", {"a": [[row("o", text(1)), row("p", text(2))]]})
+    assert (dedup(second).state, dedup(second).detail.split()[0]) == ("changed", "dedup.index")
+    third = snapshot(tmp_path, "two", {"b": [[row("n", text(2))]]}, [tmp_path / "one"])
+    assert dedup(third).state == "built"
+    assert kept(verdicts_of(third)) == set()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_checks_addresses_and_an_index_as_one_process_does(tmp_path: Path) -> None:
+    old = [[row("o", text(1)) | {"url": "https://x.example/"}, row("n", text(2))]]
+    new = [
+        [row("p", text(5)) | {"url": "http://x.example/#top"}, row("q", text(1))],
+        [row("r", f"{text(2)} more") | {"url": "https://y.example/"}, row("s", text(6))],
+    ]
+
+    def built(folder: Path, engine: Engine) -> dict[str, str]:
+        snapshot(tmp_path, "one", {"a": old}, urls=True, engine=engine)
+        second = snapshot(
+            tmp_path, folder.name, {"b": new}, [tmp_path / "one"], urls=True, engine=engine
+        )
+        assert kept(verdicts_of(second)) == {"s"}
+        # The manifest has the digests of the inputs, in which the names of their files stand.
+        return digests(Path(second.stage("dedup").folder), ignored=["manifest.json"])
+
+    alone = built(tmp_path / "alone", ENGINE)
+    engine = RayEngine(2)
+    try:
+        assert built(tmp_path / "ray", engine) == alone
+    finally:
+        engine.close()

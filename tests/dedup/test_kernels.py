@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from corpus.dedup import kernels
+from corpus.dedup import kernels, unions
 from corpus.dedup.kernels import DROPS, KEEPS
 
 THRESHOLDS = (0.3, 0.5, 0.75, 0.8, 0.9, 1.0)
@@ -62,15 +62,21 @@ def visited(
     sets = [one for component in components for one in component]
     offsets = np.cumsum([0, *map(len, sets)], dtype=np.int64)
     hashes = np.array([h for one in sets for h in sorted(map(hashed, one))], dtype=np.uint64)
-    keepers, similarity, _ = kernels.visit_components(
+    effort = np.zeros((2, len(sets)), dtype=np.int64)
+    keepers, similarity, *_ = kernels.visit_components(
         np.cumsum([0, *map(len, components)], dtype=np.int64),
         np.full(len(components), given, dtype=np.int64),
         grows,
-        offsets,
+        offsets[:-1],
+        offsets[1:],
         hashes,
         np.array(roles if roles else [BOTH] * len(sets), dtype=np.uint8),
         threshold,
         direct,
+        effort[0],
+        effort[1],
+        10**9,
+        10**9,
     )
     return list(zip(keepers.tolist(), similarity.tolist(), strict=True))
 
@@ -174,15 +180,21 @@ def test_pages_of_one_template_are_hardly_ever_compared_in_full() -> None:
     template = set(range(80))
     pages = [template | {1000 * i + k for k in range(1, 21)} for i in range(1, 501)]
     hashes = np.sort(np.array([[hashed(h) for h in sorted(page)] for page in pages], np.uint64))
-    _, _, compared = kernels.visit_components(
+    effort = np.zeros((2, 500), dtype=np.int64)
+    _, _, compared, _ = kernels.visit_components(
         np.array([0, 500]),
         np.zeros(1, np.int64),
         True,
-        np.arange(501) * 100,
+        np.arange(500) * 100,
+        np.arange(1, 501) * 100,
         hashes.ravel(),
         np.full(500, BOTH, np.uint8),
         0.7,
         16,
+        effort[0],
+        effort[1],
+        10**9,
+        10**9,
     )
     assert compared < 500
 
@@ -193,8 +205,8 @@ def test_sets_that_edges_connect_are_those_of_scipy(dtype: type) -> None:
     for count, number in ((1, 0), (50, 20), (200, 150), (300, 900)):
         left, right = draw.integers(0, count, (2, number))
         parents = np.arange(count, dtype=dtype)
-        kernels.connect(parents, left, right)
-        kernels.flatten(parents)
+        unions.connect(parents, left, right)
+        unions.flatten(parents)
         graph = coo_array((np.ones(number), (left, right)), shape=(count, count))
         labels = connected_components(graph, directed=False)[1]
         smallest = {label: int(np.flatnonzero(labels == label)[0]) for label in set(labels)}
@@ -204,4 +216,4 @@ def test_sets_that_edges_connect_are_those_of_scipy(dtype: type) -> None:
 def test_members_are_counted_at_their_roots_but_for_those_left_out() -> None:
     roots = np.array([0, 0, 2, 0, 2], dtype=np.int32)
     left_out = np.array([False, True, False, False, True])
-    assert kernels.count_members(roots, left_out).tolist() == [2, 0, 1, 0, 0]
+    assert unions.count_members(roots, left_out).tolist() == [2, 0, 1, 0, 0]

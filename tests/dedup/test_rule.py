@@ -17,7 +17,7 @@ import pytest
 from datasketch import MinHash
 
 from corpus.config import Dedup, DedupScheme
-from corpus.dedup import components, exchange, shingles, visit
+from corpus.dedup import components, exchange, shingles, spans, visit
 from corpus.text import normalization
 from tests.made import by_id, make_recipe, run, write_jsonl
 
@@ -152,8 +152,11 @@ def test_verdicts_are_those_of_the_plain_rule(
     assert verdicts(tmp_path / "whole", texts, 1, **settings) == wanted
     assert {"near_duplicate", "exact_duplicate", None} == {reason for reason, *_ in wanted.values()}
     monkeypatch.setattr(exchange, "TASK_ROWS", 600)
+    monkeypatch.setattr(exchange, "COPY_ROWS", 20)
     monkeypatch.setattr(exchange, "BATCH_ROWS", 8)
+    monkeypatch.setattr(spans, "SPAN_DOCUMENTS", 9)
     monkeypatch.setattr(components, "BUCKET_SHINGLES", 150)
+    monkeypatch.setattr(components, "LARGE_SHINGLES", 150)
     monkeypatch.setattr(shingles, "FILE_SHINGLES", 50)
     monkeypatch.setattr(visit, "DIRECT", 2)
     backwards = dict(reversed(texts.items()))

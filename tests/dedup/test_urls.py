@@ -11,6 +11,7 @@ import pytest
 from corpus import parts
 from corpus.build import Build
 from corpus.clean import folders
+from corpus.dedup import spans
 from corpus.look.check import check
 from corpus.look.clusters import clustering, describe
 from corpus.look.explain import describe as describe_story
@@ -19,6 +20,12 @@ from tests.made import Recording, by_id, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, kept
 
 Rows = list[dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def many_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List the drops of every part by a task of its own."""
+    monkeypatch.setattr(spans, "SPAN_DOCUMENTS", 2)
 
 
 def build_of(
