@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from corpus.config import Extract
-from corpus.extract_shard import ExtractTask, extract_shard
+from corpus.extract.shard import ExtractTask, extract_shard
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRACTORS = ("trafilatura", "resiliparse")

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from corpus.mixture import ShardEntry, Vocabulary
-from corpus.mixture_plan import Ingredient, compose
-from corpus.shards import ShardWriter
+from corpus.mix.mixture import ShardEntry, Vocabulary
+from corpus.mix.plan import Ingredient, compose
+from corpus.tokenize.shards import ShardWriter
 from corpus.trainer.batches import Batches
 from corpus.trainer.packing import PackedSequences
 from corpus.trainer.sequences import MixtureSequences

@@ -19,7 +19,7 @@ from pathlib import Path
 from corpus.config import Extract
 from corpus.document import Document, Drop, Page
 from corpus.document_writer import DocumentWriter
-from corpus.sandbox import Extracted, Sandbox
+from corpus.extract.sandbox import Extracted, Sandbox
 from corpus.sources import warc
 
 ROOT = Path(__file__).resolve().parent.parent

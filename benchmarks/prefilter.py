@@ -34,8 +34,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from extract import RECORD  # beside this file
 
-from corpus import prefilter
 from corpus.build import read_build
+from corpus.extract import prefilter
 from corpus.manifest import Manifest
 from corpus.text import quality
 

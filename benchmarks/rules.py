@@ -197,7 +197,7 @@ def in_ours(texts: pa.LargeStringArray) -> dict[str, Any]:
     from dataclasses import replace
 
     from corpus.config import Filter
-    from corpus.rules import rule_sets
+    from corpus.filter.rules import rule_sets
     from corpus.text import heuristics
     from corpus.text.c4 import C4
     from corpus.text.fineweb import FineWeb

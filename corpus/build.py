@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from corpus import prefilter_loss, storage
+from corpus import storage
 from corpus.config import Recipe
 from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError, RecipeError
+from corpus.extract import prefilter_loss
 from corpus.manifest import Counts, Manifest, read_manifest
 from corpus.progress import Progress
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpus import classifier_verbs, dedup_verbs, tokenizer_verbs, verbs
 from corpus.errors import CorpusError, StageError
-from corpus.verbs import Config, EngineName, Json, Output, Sets, Workers
+from corpus.verbs import builds as verbs
+from corpus.verbs import classifier as classifier_verbs
+from corpus.verbs import dedup as dedup_verbs
+from corpus.verbs import tokenizer as tokenizer_verbs
+from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
 
 if TYPE_CHECKING:
     from corpus.trainer.metrics import Metrics
@@ -150,9 +153,10 @@ def decontaminate_command(
         return
     import contextlib
 
-    from corpus import build, overlap, tables
+    from corpus import build, tables
     from corpus.config import load_recipe
     from corpus.engine import make_engine
+    from corpus.look import overlap
     from corpus.progress import make_progress
 
     recipe = load_recipe(config, set_ or [])

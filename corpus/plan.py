@@ -17,8 +17,8 @@ from corpus import storage
 from corpus.build import BUILD, Build, read_build, sections
 from corpus.build import describe as describe_stage
 from corpus.config import CommonCrawl, Recipe, Source
-from corpus.mixture import windows
-from corpus.mixture_plan import sequences_drawn
+from corpus.mix.mixture import windows
+from corpus.mix.plan import sequences_drawn
 from corpus.tables import Block, Table, size
 
 # The keys of the recipe that each stage depends on, besides all that the stages before it do. Keys

@@ -20,8 +20,8 @@ from corpus import config, settings
 from corpus.classifier.config import ClassifierRecipe, load_classifier_recipe
 from corpus.cli import app
 from corpus.document import DropReason
-from corpus.shards import ShardWriter
 from corpus.text import tokenizer
+from corpus.tokenize.shards import ShardWriter
 from corpus.trainer import config as train_config
 
 ROOT = Path(__file__).resolve().parent.parent

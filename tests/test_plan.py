@@ -10,8 +10,8 @@ import pytest
 from corpus import plan
 from corpus.build import build, read_build
 from corpus.config import Recipe, load_recipe
-from corpus.mixture import Mixture
-from corpus.mixture_plan import table
+from corpus.mix.mixture import Mixture
+from corpus.mix.plan import table
 from corpus.plan import Plan
 from corpus.storage import read_json
 

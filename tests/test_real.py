@@ -14,15 +14,15 @@ import pytest
 
 from corpus.build import Build, build
 from corpus.config import load_recipe
-from corpus.document_table import DocumentTable
 from corpus.engine import LocalEngine
 from corpus.manifest import Manifest
-from corpus.mixture import Mixture
+from corpus.mix.mixture import Mixture
 from corpus.parts import parts
 from corpus.progress import Silent
-from corpus.shards import TokenShard
 from corpus.stages.tokenize import apply_cuts
 from corpus.text import tokenizer
+from corpus.tokenize.document_table import DocumentTable
+from corpus.tokenize.shards import TokenShard
 
 pytestmark = pytest.mark.real
 

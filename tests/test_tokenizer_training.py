@@ -12,8 +12,8 @@ from corpus import tokenizer_training
 from corpus.build import Build, read_build
 from corpus.cli import app
 from corpus.errors import InputError, OutputError, RecipeError
-from corpus.shards import TokenShard
 from corpus.text import tokenizer
+from corpus.tokenize.shards import TokenShard
 from corpus.tokenizer_training import Training
 from tests.made import make_recipe, run, text, write_jsonl
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from corpus import storage
 from corpus.errors import InputError
 from corpus.export.rows import SPLITS, Files
-from corpus.mixture import MixtureSource, ShardEntry
-from corpus.mixture_plan import blend
+from corpus.mix.mixture import MixtureSource, ShardEntry
+from corpus.mix.plan import blend
 from corpus.trainer.sequences import MixtureSequences
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from corpus import storage
 from corpus.errors import InputError, RecipeError
-from corpus.shards import Tokens
+from corpus.tokenize.shards import Tokens
 from corpus.trainer.sequences import MixtureSequences
 
 SPLITS = ("train", "val")

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from corpus import storage
 from corpus.config import CommonCrawl, Recipe, Source, Stdlib, WebText
-from corpus.crawl_shard import CrawlTask, crawl_shard
+from corpus.crawl.page_tasks import CrawlRun, linked_tasks, page_tasks, sample
+from corpus.crawl.patterns import expand, whole_path
+from corpus.crawl.shard import CrawlTask, crawl_shard
 from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Manifest, fingerprint
-from corpus.page_tasks import CrawlRun, linked_tasks, page_tasks, sample
-from corpus.patterns import expand, whole_path
 from corpus.progress import Progress
 from corpus.stage_folder import make
 from corpus.tables import size

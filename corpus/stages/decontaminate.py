@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from corpus import benchmark_examples, benchmark_grams, collisions
 from corpus.config import Decontaminate, Recipe
+from corpus.decontaminate import benchmark_examples, benchmark_grams, collisions
 from corpus.document import CUTS, DECONTAMINATE_SCHEMA
 from corpus.engine import Engine
 from corpus.manifest import Manifest, Shard, fingerprint

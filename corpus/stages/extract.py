@@ -9,15 +9,16 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Sequence
 
-from corpus import links, storage
+from corpus import storage
 from corpus.config import Extract, Recipe, Source, WebText
+from corpus.crawl import links
 from corpus.document import DropReason
 from corpus.engine import Engine
 from corpus.errors import BoundError
-from corpus.extract_shard import ExtractTask, extract_shard
+from corpus.extract.prefilter import Look, look_of
+from corpus.extract.prefilter import digest as look_digest
+from corpus.extract.shard import ExtractTask, extract_shard
 from corpus.manifest import Manifest, Output, Shard, add_counts, fingerprint
-from corpus.prefilter import Look, look_of
-from corpus.prefilter import digest as look_digest
 from corpus.progress import Progress
 from corpus.sources import multistream
 from corpus.stage_folder import StageFolder, used

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus import blocklists, prefilter_loss, scoring, storage
+from corpus import storage
 from corpus.config import Filter, Recipe
 from corpus.document import FILTER_SCHEMA, DropReason
 from corpus.engine import Engine
+from corpus.extract import prefilter_loss
+from corpus.filter import blocklists, scoring
 from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part, parts, read_columns, write_verdict
 from corpus.progress import Progress
@@ -119,7 +121,7 @@ def run(
 
 def _rules(settings: Filter) -> dict[str, Any]:
     """Return what the rules of a recipe say, with the digests of lists of words for their paths."""
-    from corpus.rules import word_lists
+    from corpus.filter.rules import word_lists
 
     rules = settings.model_dump(mode="json", exclude={"classifier", "alpha", "urls"})
     c4 = settings.heuristics.c4
@@ -133,7 +135,7 @@ def _rules(settings: Filter) -> dict[str, Any]:
 
 def filter_shard(task: FilterTask) -> Shard:
     """Decide about one part: languages, URLs and rules first, then the Pareto draw."""
-    from corpus.rules import Blocklist, first_failures
+    from corpus.filter.rules import Blocklist, first_failures
     from corpus.text import quality
 
     part = task.part

@@ -12,11 +12,11 @@ from corpus import storage
 from corpus.config import Mix, Recipe
 from corpus.engine import LocalEngine
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
-from corpus.mixture import Mixture, ShardEntry, Vocabulary
-from corpus.mixture_plan import Ingredient, MixtureRow, blend, compose, table
+from corpus.mix.mixture import Mixture, ShardEntry, Vocabulary
+from corpus.mix.plan import Ingredient, MixtureRow, blend, compose, table
 from corpus.progress import Progress
-from corpus.shards import token_dtype
 from corpus.stage_folder import StageFolder, describe_output
+from corpus.tokenize.shards import token_dtype
 
 STAGE = "mix"
 VERSION = 1

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus import document_table, shards, storage
+from corpus import storage
 from corpus.config import Recipe, Tokenize
 from corpus.engine import Engine
 from corpus.errors import InputError
@@ -25,6 +25,7 @@ from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
 from corpus.parts import Part, batches, kept_rows, parts, read_columns
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
+from corpus.tokenize import document_table, shards
 
 STAGE = "tokenize"
 VERSION = 1

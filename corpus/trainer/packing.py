@@ -25,8 +25,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from corpus.errors import InputError
-from corpus.mixture_order import Order
-from corpus.shards import TokenStream
+from corpus.mix.order import Order
+from corpus.tokenize.shards import TokenStream
 from corpus.trainer.sequences import Located, MixtureSequences
 
 _VERSION = 1

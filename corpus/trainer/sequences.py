@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
-from corpus.mixture import Mixture, ShardEntry
-from corpus.mixture_order import Order
-from corpus.shards import TokenShard, TokenStream
+from corpus.mix.mixture import Mixture, ShardEntry
+from corpus.mix.order import Order
 from corpus.text import tokenizer
+from corpus.tokenize.shards import TokenShard, TokenStream
 
 _GROUP = 4096  # positions that are located at once: 0.14 µs each, and 6 µs in batches of 32
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 
 from corpus import classifier
 from corpus.classifier.config import load_classifier_recipe, text_beside_model
-from corpus.classifier_verbs import app
 from corpus.errors import CorpusError, InputError, OutputError, RecipeError
 from corpus.text import quality
+from corpus.verbs.classifier import app
 from tests.made import text, write_jsonl
 
 RECIPE = """

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from corpus.build import Build
-from corpus.check import check
-from corpus.clusters import clustering
 from corpus.dedup import components
 from corpus.errors import InputError, RecipeError
-from corpus.explain import describe, explain
+from corpus.look.check import check
+from corpus.look.clusters import clustering
+from corpus.look.explain import describe, explain
 from tests.dedup.test_steps import Interrupted, Killed
 from tests.made import Recording, by_id, changed, digests, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, jaccard, kept, planted, row

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from corpus.cli import app
 from corpus.errors import InputError, RecipeError
-from corpus.similar import describe, similar
+from corpus.look.similar import describe, similar
 from tests.dedup.test_index import snapshot
 from tests.made import changed, text
 from tests.stages.test_dedup import jaccard, row

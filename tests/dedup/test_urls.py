@@ -10,11 +10,11 @@ import pytest
 
 from corpus import parts
 from corpus.build import Build
-from corpus.check import check
 from corpus.clean import folders
-from corpus.clusters import clustering, describe
-from corpus.explain import describe as describe_story
-from corpus.explain import explain
+from corpus.look.check import check
+from corpus.look.clusters import clustering, describe
+from corpus.look.explain import describe as describe_story
+from corpus.look.explain import explain
 from tests.made import Recording, by_id, make_recipe, run, text, write_jsonl
 from tests.stages.test_dedup import SCHEME, kept
 

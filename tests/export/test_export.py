@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from corpus import explain, export
+from corpus import export
 from corpus.build import Build, read_build
 from corpus.document import DOCUMENT_SCHEMA
 from corpus.errors import InputError, OutputError, RecipeError
 from corpus.export import Export
+from corpus.look import explain
 from tests.made import make_recipe, run, text, write_jsonl
 
 

@@ -15,9 +15,9 @@ from corpus import storage
 from corpus.errors import InputError, IntegrityError
 from corpus.export import megatron, nanogpt, rows
 from corpus.export.rows import Files
-from corpus.mixture import Mixture, ShardEntry, Vocabulary
-from corpus.mixture_plan import Ingredient, compose
-from corpus.shards import ShardWriter, TokenShard, TokenStream
+from corpus.mix.mixture import Mixture, ShardEntry, Vocabulary
+from corpus.mix.plan import Ingredient, compose
+from corpus.tokenize.shards import ShardWriter, TokenShard, TokenStream
 from corpus.trainer.sequences import MixtureSequences
 
 LENGTH = 8

@@ -17,15 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus import explain, export, storage
+from corpus import export, storage
 from corpus.build import Build, read_build
 from corpus.errors import InputError, RecipeError
 from corpus.export import datatrove, litdata, llmc, mds, olmo, token_rows
 from corpus.export import rows as rows_module
 from corpus.export.rows import Files, Rows
-from corpus.mixture import ShardEntry, Vocabulary
-from corpus.mixture_plan import Ingredient, compose
-from corpus.shards import ShardWriter
+from corpus.look import explain
+from corpus.mix.mixture import ShardEntry, Vocabulary
+from corpus.mix.plan import Ingredient, compose
+from corpus.tokenize.shards import ShardWriter
 from corpus.trainer.sequences import MixtureSequences
 
 WRITERS: dict[str, Callable[[Rows, Files, int], None]] = {

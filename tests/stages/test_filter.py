@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from corpus import classifier, inspect, storage
+from corpus import classifier, storage
 from corpus.build import Build
 from corpus.errors import InputError, RecipeError
+from corpus.look import inspect
 from corpus.manifest import Counts
 from corpus.text import quality
 from tests.made import Recording, by_id, make_recipe, rows, run, text, write_jsonl

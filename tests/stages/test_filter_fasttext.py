@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from corpus import fasttext_file
 from corpus.config import Recipe, load_recipe
 from corpus.errors import InputError, RecipeError
-from corpus.explain import explain
+from corpus.filter import fasttext_file
+from corpus.look.explain import explain
 from corpus.text import fasttext, quality
 from tests.made import Recording, by_id, make_recipe, rows, run, text, write_jsonl
 

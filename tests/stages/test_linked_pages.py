@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus import check, chosen, links
 from corpus.build import Build
+from corpus.crawl import chosen, links
 from corpus.engine import LocalEngine
 from corpus.errors import InputError
+from corpus.look import check
 from corpus.sources import listed_keys, streams, urls
 from corpus.sources.crawl_index import PLACES, Selection
 from tests.made import Recording, digests, make_recipe, rows, run, write_jsonl

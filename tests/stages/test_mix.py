@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corpus import mixture, storage
+from corpus import storage
 from corpus.build import Build
 from corpus.errors import InputError, StageError
-from corpus.mixture import Mixture
-from corpus.shards import TokenShard
+from corpus.mix import mixture
+from corpus.mix.mixture import Mixture
+from corpus.tokenize.shards import TokenShard
 from corpus.trainer.sequences import MixtureSequences
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 

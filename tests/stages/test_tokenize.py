@@ -14,9 +14,9 @@ from corpus import parts
 from corpus.build import Build
 from corpus.errors import InputError
 from corpus.manifest import Counts
-from corpus.shards import TokenShard
 from corpus.stages.tokenize import apply_cuts
 from corpus.text import quality, tokenizer
+from corpus.tokenize.shards import TokenShard
 from tests.made import Recording, by_id, changed, make_recipe, rows, run, text, write_jsonl
 
 ITEM = " ".join(f"item{i}" for i in range(16))

@@ -12,16 +12,16 @@ import pytest
 from typer.testing import CliRunner
 
 from corpus import build as build_module
-from corpus import explain
 from corpus.build import Build
-from corpus.check import check
 from corpus.cli import app
 from corpus.config import Tokenize
-from corpus.document_table import DocumentTable
 from corpus.errors import RecipeError
 from corpus.export import Export, describe, export
-from corpus.shards import TokenShard
+from corpus.look import explain
+from corpus.look.check import check
 from corpus.text import pii, tokenizer
+from corpus.tokenize.document_table import DocumentTable
+from corpus.tokenize.shards import TokenShard
 from tests.made import Recording, make_recipe, run, text, write_jsonl
 
 ITEM = " ".join(f"item{i}" for i in range(16))

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from corpus import fasttext_file
 from corpus.errors import InputError
+from corpus.filter import fasttext_file
 from corpus.text import fasttext
 
 FOLDER = Path(__file__).parent / "fasttext_models"

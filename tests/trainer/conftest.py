@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from corpus import mixture, shards, storage
+from corpus import storage
+from corpus.mix import mixture
 from corpus.text import tokenizer
+from corpus.tokenize import shards
 from corpus.trainer.model import GPT
 from corpus.trainer.presets import Architecture
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from corpus.errors import InputError, IntegrityError
-from corpus.mixture import Mixture
+from corpus.mix.mixture import Mixture
 from corpus.trainer import sequences
 from corpus.trainer.batches import Batches
 from corpus.trainer.sequences import MixtureSequences

@@ -1,0 +1,1 @@
+"""What the stage `crawl` does: which files and pages, and how each becomes a local file."""

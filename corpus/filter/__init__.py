@@ -1,0 +1,1 @@
+"""What the stage `filter` does: rules, blocked addresses, and quality scores."""

@@ -1,0 +1,1 @@
+"""Looking at a build: its documents, their stories, and whether every byte is right."""

@@ -1,0 +1,1 @@
+"""What the stage `mix` does: the mixture, its plan and its order."""

@@ -1,0 +1,1 @@
+"""What the stage `tokenize` does: token shards and their documents tables."""
