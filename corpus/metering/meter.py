@@ -162,5 +162,3 @@ def from_plain(values: list[dict[str, Any]]) -> dict[Key, Sums]:
         key = (str(rest.pop("step")), str(rest.pop("source")), bool(rest.pop("temporary")))
         found[key] = Sums(**rest)
     return found
-
-

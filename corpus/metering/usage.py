@@ -6,11 +6,13 @@ or a fingerprint: it differs from run to run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class Usage:
     Attributes:
         cpu: Seconds of processor time, of the process and of the children that it waited for.
         wall: Seconds.
-        memory: The most bytes that the process has held up to the task's end, and its largest child.
+        memory: The most bytes that the process has held during it, with its largest child if any.
         first: Whether it was the first of its kind in its process, which imports what it needs.
         process: The process's number.
     """
@@ -62,9 +64,7 @@ class Spending:
 
 def processor_seconds() -> float:
     """Return the processor time of this process and of the children that it has waited for."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return _seconds(resource.RUSAGE_SELF) + _seconds(resource.RUSAGE_CHILDREN)
 
 
 def measured(function: Callable[[T], R], task: T) -> tuple[R, Usage]:
@@ -72,9 +72,31 @@ def measured(function: Callable[[T], R], task: T) -> tuple[R, Usage]:
     key = (os.getpid(), f"{function.__module__}.{function.__qualname__}")
     first = key not in _seen
     _seen.add(key)
+    _forget_peak()
     began, cpu = time.monotonic(), processor_seconds()
+    children = _seconds(resource.RUSAGE_CHILDREN)
     result = function(task)
     spent, wall = processor_seconds() - cpu, time.monotonic() - began
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    memory = sum(resource.getrusage(kind).ru_maxrss for kind in kinds) * _KIB
+    memory = _peak()
+    if _seconds(resource.RUSAGE_CHILDREN) > children:  # an earlier task may have had larger ones
+        memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _KIB
     return result, Usage(spent, wall, memory, first, os.getpid())
+
+
+def _seconds(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def _forget_peak() -> None:
+    """Let the peak of this process's memory begin anew (proc(5): clear_refs)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """Return the most bytes that this process has held since its peak was forgotten."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * _KIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB

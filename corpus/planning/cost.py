@@ -59,7 +59,7 @@ def bill(prediction: Prediction, planning: Planning) -> Bill | None:
 
 
 def free_bytes(output: str) -> int | None:
-    """Return the free space where an output folder is or will be; None of a store, which has no end."""
+    """Return the free space where an output folder is or will be; None of a store."""
     if storage.is_remote(output):
         return None
     folder = Path(output.removeprefix("file://")).absolute()

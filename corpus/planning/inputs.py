@@ -46,8 +46,8 @@ def extents(recipe: Recipe) -> dict[str, Extent | None]:
 
 
 def input_files(source: Source) -> list[str]:
-    """Return the files of a source that names them: local ones, and those of a store, by pattern."""
-    from corpus.patterns import expand
+    """Return the files of a source that names them by path or pattern."""
+    from corpus.crawl.patterns import expand
     from corpus.sources import wikipedia
 
     if source.webtext is not None:

@@ -106,9 +106,7 @@ def constants_of(
     )
 
 
-def by_documents(
-    steps: Mapping[Key, Sums], build: Build, recipe: Recipe
-) -> dict[Key, Sums]:
+def by_documents(steps: Mapping[Key, Sums], build: Build, recipe: Recipe) -> dict[Key, Sums]:
     """Return what tasks have cost, those of all sources weighed by the documents that they were of.
 
     A task of dedup that is of all sources weighs nothing by itself, and training does not either.
@@ -122,7 +120,9 @@ def by_documents(
         if temporary and source not in recipe.sources:
             weight = documents
         elif step == "classifier":
-            weight = trained_on(recipe, {n: build.stage("extract").counts(n).kept for n in recipe.sources})
+            weight = trained_on(
+                recipe, {n: build.stage("extract").counts(n).kept for n in recipe.sources}
+            )
         found[key] = sums if weight is None else _weighted(sums, weight)
     return found
 

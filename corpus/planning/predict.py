@@ -36,7 +36,7 @@ class _Stage:
     written: float = 0.0
     temporary: float = 0.0
     cpu: float = 0.0
-    variance: float | None = 0.0
+    variance: float = 0.0
     wall: float = 0.0
     memory: float = 0.0
 
@@ -184,8 +184,8 @@ def _add_times(
         at_once = min(float(cores), tasks)
         seconds, variance = fit(by_source).predict(tasks, at_once, weights)
         stage.cpu += seconds
-        both = stage.variance is not None and variance is not None
-        stage.variance = (stage.variance or 0.0) + (variance or 0.0) if both else None
+        # Of a step with too few tasks to tell, all of what it takes is uncertain.
+        stage.variance += (seconds / _SIGMAS) ** 2 if variance is None else variance
         stage.wall += seconds / max(1.0, at_once)
         stage.memory = max(stage.memory, _memory(step, by_source, known))
 
@@ -220,13 +220,12 @@ def _stage(stage: str, own: _Stage, known: Mapping[str, Known]) -> StagePredicti
     documents = None
     if stage in STAGES:
         documents = sum(one.amounts.kept.get(stage, 0.0) for one in known.values())
-    error = None if own.variance is None else _SIGMAS * math.sqrt(own.variance)
     return StagePrediction(
         stage=stage,
         documents=documents,
         written=own.written,
         temporary=own.temporary,
-        cpu=Estimate(own.cpu, error),
+        cpu=Estimate(own.cpu, _SIGMAS * math.sqrt(own.variance)),
         wall=own.wall,
         memory=own.memory,
     )

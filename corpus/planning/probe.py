@@ -17,11 +17,11 @@ from pathlib import Path
 from corpus import storage
 from corpus.build import Build, build, sections
 from corpus.config import Recipe, Source
+from corpus.crawl.page_tasks import CrawlRun
 from corpus.engine import Engine
 from corpus.errors import CorpusError, RecipeError
 from corpus.manifest import fingerprint
 from corpus.metering.meter import Key, Meter, Sums
-from corpus.page_tasks import CrawlRun
 from corpus.planning.constants import Constants, from_json
 from corpus.planning.measure import by_documents, constants_of
 from corpus.planning.sample import Sampled, quarter, sampled, with_pieces
@@ -32,7 +32,7 @@ VERSION = 1  # of what is measured
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """Return what of a recipe the constants depend on: not prices, weights, nor how much is taken."""
+    """Return what of a recipe the constants depend on: not prices, weights, or how much there is."""
     value = recipe.model_dump(mode="json", exclude_none=True)
     for key in ("name", "plan", "tokens", "mix"):
         value.pop(key, None)
@@ -136,7 +136,9 @@ class _Probe:
         found: dict[str, Sampled] = {}
         for name, source in recipe.sources.items():
 
-            def look(snapshot: str, what: str, name: str = name, source: Source = source) -> list[str]:
+            def look(
+                snapshot: str, what: str, name: str = name, source: Source = source
+            ) -> list[str]:
                 assert source.commoncrawl is not None
                 return crawl.listed(name, source.commoncrawl.base_url, snapshot, what)
 
@@ -170,6 +172,6 @@ class _Probe:
 
 
 def _add(steps: dict[Key, Sums], meter: Meter, made: Build, recipe: Recipe) -> None:
-    """Add what a build has cost; tasks that are of all sources by the documents that they were of."""
+    """Add what a build has cost."""
     for key, sums in by_documents(meter.steps, made, recipe).items():
         steps.setdefault(key, Sums()).join(sums)

@@ -128,7 +128,9 @@ def _chosen_by_index(source: Source) -> bool:
 
 def _drawn(files: Sequence[str], seed: int) -> list[str]:
     """Return at most `UNITS` files, drawn by a hash of seed and path, in the order of the draw."""
-    order = sorted(files, key=lambda path: xxhash.xxh3_64_intdigest(f"{seed}:probe:{path}".encode()))
+    order = sorted(
+        files, key=lambda path: xxhash.xxh3_64_intdigest(f"{seed}:probe:{path}".encode())
+    )
     return order[:UNITS]
 
 
@@ -138,7 +140,9 @@ def _is_archive(path: str) -> bool:
 
 def _size(path: str, session: Session) -> float:
     """Return the size of a file; of one on a server by asking for its first byte."""
-    return float(RangeReader(path, session).size() if storage.is_remote(path) else storage.size(path))
+    return float(
+        RangeReader(path, session).size() if storage.is_remote(path) else storage.size(path)
+    )
 
 
 def _fetched(path: str, folder: Path, size: int, session: Session) -> tuple[str, int]:

@@ -33,9 +33,10 @@ def describe(
     yield ""
     yield f"tokens: {_estimate(made.tokens)}; documents: {_estimate(made.documents)}"
     space = "" if free is None else f"; free: {size(free)}"
-    error = _share(made.disk)
-    yield f"disk: {size(int(made.disk.value))} ({error}), at its peak {size(int(made.peak))}{space}"
-    yield f"time: {duration(made.wall)}, {made.cpu.value / 3600:,.2f} core hours ({_share(made.cpu)})"
+    disk = f"{size(int(made.disk.value))} ± {_share(made.disk)}"
+    yield f"disk: {disk}, at its peak {size(int(made.peak))}{space}"
+    cores = f"{duration(made.cpu.value)} of core time ± {_share(made.cpu)}"
+    yield f"time: {duration(made.wall)} ({cores})"
     if paid is not None:
         yield (
             f"money: {paid.total:,.2f} {paid.currency} (cores {paid.cores:,.2f}, disk "
@@ -47,7 +48,18 @@ def describe(
 
 
 def _sources(made: Prediction, drawn: Mapping[str, int | None]) -> Table:
-    head = ("source", "input", "files", "size is", "sample", "documents", "±", "tokens", "±", "epochs")
+    head = (
+        "source",
+        "input",
+        "files",
+        "size is",
+        "sample",
+        "documents",
+        "±",
+        "tokens",
+        "±",
+        "epochs",
+    )
     rows = []
     for source in made.sources:
         taken = drawn.get(source.name)
@@ -70,7 +82,7 @@ def _sources(made: Prediction, drawn: Mapping[str, int | None]) -> Table:
 
 
 def _stages(made: Prediction) -> Table:
-    head = ("stage", "documents", "disk", "temporary", "memory", "core hours", "±", "time")
+    head = ("stage", "documents", "disk", "temporary", "memory", "core time", "±", "time")
     rows = [
         (
             stage.stage,
@@ -78,7 +90,7 @@ def _stages(made: Prediction) -> Table:
             size(int(stage.written)),
             size(int(stage.temporary)) if stage.temporary else "-",
             size(int(stage.memory)) if stage.memory else "-",
-            f"{stage.cpu.value / 3600:,.3g}" if stage.cpu.value < 36_000 else _number(stage.cpu.value / 3600),
+            duration(stage.cpu.value),
             _share(stage.cpu),
             duration(stage.wall),
         )
@@ -92,15 +104,15 @@ def _number(value: float) -> str:
 
 
 def _estimate(value: Estimate) -> str:
-    return f"{_number(value.value)} ({_share(value)})"
+    return f"{_number(value.value)} ± {_share(value)}"
 
 
 def _share(value: Estimate) -> str:
     """Return half of the interval in parts of the number."""
     if value.error is None:
         return "not known"
-    if not value.value:
-        return "-"
+    if not value.value or not value.error:
+        return "0%"
     return f"{value.error / value.value:.1%}"
 
 

@@ -105,7 +105,7 @@ def _normal_equations(sums: Sequence[Sums]) -> tuple[Floats, Floats]:
 
 
 def _solve(gram: Floats, target: Floats, terms: list[int]) -> tuple[Floats, Floats] | None:
-    """Return coefficients and the inverse, or None when some cannot be told apart or are negative."""
+    """Return coefficients and inverse; None when some are negative or cannot be told apart."""
     part = gram[np.ix_(terms, terms)]
     scale = np.sqrt(np.diag(part))
     if not scale.all():
