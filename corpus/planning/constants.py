@@ -29,7 +29,7 @@ class Unit:
         tokens: Training tokens.
         validation: Validation tokens.
         text_bytes: Bytes of the text that was tokenised.
-        disk: Bytes of the files that grow with the rows.
+        disk: Bytes of the files that grow with the rows, but for what a file has without any.
         sample_disk: Bytes of the sample that the classifier is trained on, which has a bound.
         token_disk: Bytes of token shards.
         foreign: Documents that dedup dropped for one of another source, by that source.
@@ -95,7 +95,7 @@ class Constants:
         driver: Seconds of processor time of the process that leads the build: to start, and beyond
             that for each task.
         fixed_disk: Bytes of files that do not grow with the input.
-        manifest_bytes: Of a task, in its manifest.
+        part_bytes: Of the files of each part, whatever is in them.
         rate: Bytes a second that were fetched; None when nothing was.
         notes: What a reader of the prediction has to know.
     """
@@ -106,7 +106,7 @@ class Constants:
     steps: Mapping[Key, Sums]
     driver: tuple[float, float] = (0.0, 0.0)
     fixed_disk: int = 0
-    manifest_bytes: float = 0.0
+    part_bytes: float = 0.0
     rate: float | None = None
     notes: tuple[str, ...] = ()
 

@@ -15,7 +15,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
+import pyarrow.parquet as pq
 import zstandard
 
 from corpus import storage
@@ -90,6 +93,18 @@ def cut(path: str, sizes: Sequence[int], folder: Path, *, seed: int) -> list[Pie
     )
 
 
+class _Small:
+    """A file that is read a little at a time, so that little more is read than is wanted."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file = file
+        self._most = most
+
+    def read(self, size: int, /) -> bytes:
+        """See `compression.Readable`."""
+        return self._file.read(min(size, self._most))
+
+
 def _named(folder: Path, number: int, path: str) -> Path:
     """Return the path of a piece, whose name ends like that of its file: readers go by that."""
     return folder / f"piece-{number:05d}-{storage.name(path)}"
@@ -116,14 +131,11 @@ def _members(path: str, sizes: Sequence[int], folder: Path) -> list[Piece]:
 
 
 def _row_groups(path: str, sizes: Sequence[int], folder: Path, seed: int) -> list[Piece]:
-    import numpy as np
-    import pyarrow.parquet as pq
-
     pieces: list[Piece] = []
     with storage.open_arrow(path) as handle:
         file = pq.ParquetFile(handle)
         order = np.random.Generator(np.random.Philox(seed)).permutation(file.num_row_groups)
-        groups = [file.metadata.row_group(int(g)).total_compressed_size for g in order]
+        groups = [_stored(file, int(group)) for group in order]
         every, left = storage.size(path) / max(1, sum(groups)), list(order)
         for number, size in enumerate(sizes):
             taken: list[int] = []
@@ -141,6 +153,12 @@ def _row_groups(path: str, sizes: Sequence[int], folder: Path, seed: int) -> lis
     return pieces
 
 
+def _stored(file: pq.ParquetFile, group: int) -> int:
+    """Return the bytes of a row group in the file."""
+    row_group = file.metadata.row_group(group)
+    return sum(row_group.column(at).total_compressed_size for at in range(row_group.num_columns))
+
+
 def _documents(
     path: str,
     kind: str | None,
@@ -155,7 +173,7 @@ def _documents(
         def blocks() -> Iterator[bytes]:
             """Yield what the first bytes of the file unpack to, all of it."""
             nonlocal read
-            for block in compression.blocks_of(file, name=path):
+            for block in compression.blocks_of(_Small(file, sum(sizes) // 8 + 1), name=path):
                 # What follows has been read by now, and belongs to it, until more is read.
                 if read >= sum(sizes) and file.tell() > read:
                     return

@@ -102,7 +102,7 @@ def _source(name: str, own: Known, constants: Constants) -> SourcePrediction:
             error += max(1 - whole.least, whole.most - 1) * value
         return Estimate(value, error)
 
-    more = own.fetched + constants.manifest_bytes * _tasks(own, constants)
+    more = own.fetched + constants.part_bytes * parts(own)
     return SourcePrediction(
         name=name,
         measured=own.name,
@@ -128,7 +128,7 @@ def _add_disk(
         for stage, share in shares.items():
             if stage in stages:
                 stages[stage].written += rest * share
-        stages["extract"].written += constants.manifest_bytes * _tasks(own, constants)
+        stages["extract"].written += constants.part_bytes * parts(own)
         if "tokenize" in stages:
             stages["tokenize"].written += own.amounts.token_disk
     for (step, source, temporary), sums in constants.steps.items():

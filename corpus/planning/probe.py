@@ -32,7 +32,7 @@ VERSION = 1  # of what is measured
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """Return what of a recipe the constants depend on: not prices, weights, or how much there is."""
+    """Return what of a recipe the constants depend on: not prices, weights or amounts."""
     value = recipe.model_dump(mode="json", exclude_none=True)
     for key in ("name", "plan", "tokens", "mix"):
         value.pop(key, None)

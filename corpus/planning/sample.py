@@ -26,7 +26,7 @@ from corpus.planning.inputs import Extent, Look
 from corpus.sources import compression
 
 UNITS = 16  # pieces of a source at least, where it has so many bytes
-_LEAST = 100_000  # bytes of a piece
+_LEAST = 25_000  # bytes of a piece
 _SIZES = (0.5, 1.5)  # of pieces in turn, in parts of their mean
 _ARCHIVES = (".warc", ".arc", ".wet")
 
@@ -75,7 +75,8 @@ def sampled(
         files = inputs.crawl_files(kind, recipe.seed, look) or []
     else:
         files = inputs.input_files(source)
-    drawn = _drawn(files, recipe.seed)
+    budget = recipe.plan.sample_bytes
+    drawn = _drawn(files, recipe.seed, min(UNITS, max(1, budget // _LEAST)))
     given = recipe.plan.inputs.get(name)
     sizes = [inputs.limited(kind, _size(path, session)) for path in drawn]
     local = not any(map(storage.is_remote, files))
@@ -89,7 +90,6 @@ def sampled(
         "given" if given else "measured",
         inputs.is_fetched(source, files),
     )
-    budget = recipe.plan.sample_bytes
     if total <= budget and (local or kind is None):
         return Sampled(source, extent)
     pieces: list[Piece] = []
@@ -126,12 +126,13 @@ def _chosen_by_index(source: Source) -> bool:
     return kind is not None and (kind.pages is not None or kind.limit_records is not None)
 
 
-def _drawn(files: Sequence[str], seed: int) -> list[str]:
-    """Return at most `UNITS` files, drawn by a hash of seed and path, in the order of the draw."""
-    order = sorted(
-        files, key=lambda path: xxhash.xxh3_64_intdigest(f"{seed}:probe:{path}".encode())
-    )
-    return order[:UNITS]
+def _drawn(files: Sequence[str], seed: int, most: int) -> list[str]:
+    """Return at most so many files, drawn by a hash of seed and path, in the order of the draw."""
+
+    def draw(path: str) -> int:
+        return xxhash.xxh3_64_intdigest(f"{seed}:probe:{path}".encode())
+
+    return sorted(files, key=draw)[:most]
 
 
 def _is_archive(path: str) -> bool:
