@@ -90,6 +90,7 @@ class Constants:
     Attributes:
         origin: Where from, for a person.
         fingerprint: Of the recipe, without what changes nothing that is measured.
+        sections: Of the settings of each stage, by section of the recipe.
         sources: By name.
         steps: What the tasks of each step have cost, by step, source, and whether its files go.
         driver: Seconds of processor time of the process that leads the build: to start, and beyond
@@ -102,6 +103,7 @@ class Constants:
 
     origin: str
     fingerprint: str
+    sections: Mapping[str, str]
     sources: Mapping[str, SourceConstants]
     steps: Mapping[Key, Sums]
     driver: tuple[float, float] = (0.0, 0.0)

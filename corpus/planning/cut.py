@@ -27,7 +27,7 @@ from corpus.fetching.members import MemberScanner
 from corpus.sources import compression
 from corpus.sources.document_archive import LINES
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13
 _PAGE = re.compile(rb"<page[\s>]")
 _PAGE_END = b"</page>"
 _LARGEST_HEADER = 1 << 20

@@ -66,15 +66,16 @@ def kept(clusters: Clusters, factor: float) -> float:
 def bounds(clusters: Clusters, factor: float) -> tuple[float, float]:
     """Return between which numbers `kept` lies for all that is known; beyond `FAR` far apart."""
     value = kept(clusters, factor)
-    if factor <= FAR or clusters.spread <= 0:
+    if factor <= FAR or clusters.units < 2:
         return value, value
+    # That no pair was seen does not say that there are none: it is reckoned with one.
     return _curve(clusters, factor), clusters.distinct * factor
 
 
 def _curve(clusters: Clusters, factor: float) -> float:
     """Return the expected number of clusters in `factor` times the units, for a factor over 1."""
     units, alone = clusters.units, clusters.alone
-    # Without a pair (but with larger clusters) the estimator takes one more than there are.
+    # Without a pair the estimator takes one more than there are.
     pairs = clusters.pairs or 1.0
     unseen = (units - 1) / units * alone**2 / (2 * pairs)
     if unseen <= 0:

@@ -16,6 +16,7 @@ from corpus.document_writer import FILE_BYTES
 from corpus.planning.constants import Constants, SourceConstants
 from corpus.planning.inputs import Extent, form
 from corpus.planning.sources import Amounts, amounts
+from corpus.sources import multistream
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,16 @@ def _sample_bound(recipe: Recipe, constants: Constants) -> float:
     return training.documents / max([1, *kept])
 
 
+def files(own: Known) -> float:
+    """Return how many files, or stretches of a dump, there are of a source to read."""
+    if own.constants.form == "wikipedia":
+        return max(float(own.extent.files), own.extent.bytes / multistream.SIZE)
+    return float(own.extent.files)
+
+
 def parts(own: Known) -> float:
     """Return how many files of documents a source has at its full size."""
-    return max(float(own.extent.files), own.amounts.text_bytes / FILE_BYTES)
+    return max(files(own), own.amounts.text_bytes / FILE_BYTES)
 
 
 def growth(known: Mapping[str, Known], step: str, source: str, *, temporary: bool) -> float:

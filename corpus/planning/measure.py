@@ -17,6 +17,7 @@ from corpus.build import Build
 from corpus.config import ClassifierTraining, Recipe
 from corpus.errors import CorpusError
 from corpus.manifest import MANIFEST, Manifest, read_manifest
+from corpus.manifest import fingerprint as digest_of
 from corpus.metering.meter import Key, Sums
 from corpus.parts import read_columns
 from corpus.planning.constants import Constants, SourceConstants, Unit
@@ -25,6 +26,14 @@ from corpus.planning.inputs import Extent, form
 # Documents whose clusters are counted: some 200 bytes each are held in memory.
 LARGEST = 3_000_000
 _FOOTERS = 8  # files of a role whose footers are looked at
+# The sections of the recipe that constants depend on, with keys that name files or change nothing.
+_SECTIONS = {
+    "extract": {"recycle_pages", "max_failures"},
+    "filter": {"urls"},
+    "dedup": {"index", "max_loss"},
+    "decontaminate": {"benchmarks"},
+    "tokenize": {"encoder"},
+}
 _COUNTED = ("extract", "filter", "dedup", "decontaminate", "tokenize")
 
 
@@ -97,6 +106,7 @@ def constants_of(
     return Constants(
         origin=origin,
         fingerprint=fingerprint,
+        sections=section_fingerprints(recipe),
         sources=sources,
         steps=steps,
         driver=driver,
@@ -125,6 +135,16 @@ def by_documents(steps: Mapping[Key, Sums], build: Build, recipe: Recipe) -> dic
                 recipe, {n: build.stage("extract").counts(n).kept for n in recipe.sources}
             )
         found[key] = sums if weight is None else _weighted(sums, weight)
+    return found
+
+
+def section_fingerprints(recipe: Recipe) -> dict[str, str]:
+    """Return fingerprints of the settings of each stage, without the files that they name."""
+    found: dict[str, str] = {}
+    for name, files in _SECTIONS.items():
+        section = getattr(recipe, name)
+        value = None if section is None else section.model_dump(mode="json", exclude=files)
+        found[name] = digest_of(name, value)
     return found
 
 

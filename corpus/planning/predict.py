@@ -16,8 +16,8 @@ from corpus.config import Recipe
 from corpus.metering.meter import Sums
 from corpus.planning.constants import Constants
 from corpus.planning.inputs import Extent
-from corpus.planning.known import Known, growth, known_sources, measured_as, parts, stage_of
-from corpus.planning.measure import trained_on
+from corpus.planning.known import Known, files, growth, known_sources, measured_as, parts, stage_of
+from corpus.planning.measure import section_fingerprints, trained_on
 from corpus.planning.prediction import Prediction, SourcePrediction, StagePrediction
 from corpus.planning.sources import STAGES, Estimate, amounts, half_interval, without
 from corpus.planning.times import fit
@@ -26,6 +26,7 @@ _SIGMAS = 1.96  # half of the 95 % interval of the normal distribution
 # Memory of the two steps of dedup that one task does for the whole corpus, in bytes a document and
 # a dropped document beyond what the task had in the probe (docs/stages/dedup.md).
 _WHOLE = {"components": (20.0, 0.0), "drops": (0.0, 100.0)}
+_SHARED = 100_000  # documents of a task of those steps of dedup that many share
 _UNSURE = 0.1  # share of the documents that is worth a note when it is not known
 
 
@@ -82,7 +83,7 @@ def predict(
         peak=peak,
         cpu=sum((stage.cpu for stage in done), Estimate(leading, 0.0)),
         wall=sum(stage.wall for stage in done) + leading,
-        notes=(*constants.notes, *_far(known)),
+        notes=(*constants.notes, *_other(recipe, constants), *_far(known)),
     )
 
 
@@ -96,11 +97,7 @@ def _source(name: str, own: Known, constants: Constants) -> SourcePrediction:
     same = amounts(source, own.factor, foreign={})
 
     def estimate(value: float, without_unit: list[float], of_all: float) -> Estimate:
-        error = half_interval(without_unit, of_all, share)
-        if error is not None:
-            # What is not known of duplicates is no matter of chance, and comes on top.
-            error += max(1 - whole.least, whole.most - 1) * value
-        return Estimate(value, error)
+        return Estimate(value, half_interval(without_unit, of_all, share))
 
     more = own.fetched + constants.part_bytes * parts(own)
     return SourcePrediction(
@@ -112,6 +109,8 @@ def _source(name: str, own: Known, constants: Constants) -> SourcePrediction:
         fetched=own.fetched,
         sample=share,
         kept=whole.kept,
+        least=whole.least,
+        most=whole.most,
         documents=estimate(whole.documents, [o.documents for o in left], same.documents),
         tokens=estimate(whole.tokens, [o.tokens for o in left], same.tokens),
         disk=estimate(whole.disk + more, [o.disk for o in left], same.disk),
@@ -123,7 +122,9 @@ def _add_disk(
 ) -> None:
     """Add the bytes of each stage: what stays of each source, and what goes with the stage."""
     for own in known.values():
-        rest = own.amounts.disk - own.amounts.token_disk
+        rest = own.amounts.disk - own.amounts.token_disk - own.amounts.sample_disk
+        if "filter" in stages:
+            stages["filter"].written += own.amounts.sample_disk
         shares = _shares(constants, own.name)
         for stage, share in shares.items():
             if stage in stages:
@@ -144,7 +145,7 @@ def _shares(constants: Constants, name: str) -> dict[str, float]:
     """Return in which parts the stages but `tokenize` share the bytes of a source."""
     written: dict[str, float] = {}
     for (step, source, temporary), sums in constants.steps.items():
-        if source == name and not temporary and step not in ("crawl", "tokenize"):
+        if source == name and not temporary and step not in ("crawl", "sample", "tokenize"):
             stage = stage_of(step, temporary=False)
             written[stage] = written.get(stage, 0.0) + sums.all_written
     total = sum(written.values())
@@ -178,7 +179,7 @@ def _add_times(
             if step == "classifier" and then:
                 grown = now / then
             weights[source] = sums.all_weight * grown
-            tasks += _step_tasks(known, step, source, sums)
+            tasks += _step_tasks(known, step, source, sums, temporary=temporary)
         if not tasks:
             continue
         at_once = min(float(cores), tasks)
@@ -190,13 +191,18 @@ def _add_times(
         stage.memory = max(stage.memory, _memory(step, by_source, known))
 
 
-def _step_tasks(known: Mapping[str, Known], step: str, source: str, sums: Sums) -> float:
+def _step_tasks(
+    known: Mapping[str, Known], step: str, source: str, sums: Sums, *, temporary: bool
+) -> float:
     """Return how many tasks a step has of a source, or of all."""
     owners = measured_as(known, source)
-    if not owners:
+    if owners:
+        whole = step in ("crawl", "extract")
+        return sum(files(own) if whole else parts(own) for own in owners)
+    if not temporary or step in _WHOLE:
         return float(sums.all_tasks)
-    whole = step in ("crawl", "extract")
-    return sum(float(own.extent.files) if whole else parts(own) for own in owners)
+    documents = sum(own.amounts.into.get("dedup", 0.0) for own in known.values())
+    return max(float(sums.all_tasks), documents / _SHARED)
 
 
 def _tasks(own: Known, constants: Constants) -> float:
@@ -231,12 +237,23 @@ def _stage(stage: str, own: _Stage, known: Mapping[str, Known]) -> StagePredicti
     )
 
 
+def _other(recipe: Recipe, constants: Constants) -> Iterator[str]:
+    """Say in which settings the recipe differs from the one that was measured."""
+    own = section_fingerprints(recipe)
+    differ = [name for name, digest in constants.sections.items() if own.get(name) != digest]
+    if differ:
+        yield (
+            f"{', '.join(differ)}: the recipe that was measured has other settings, so what its "
+            "documents become and cost may differ; --probe measures this one"
+        )
+
+
 def _far(known: Mapping[str, Known]) -> Iterator[str]:
     """Say of which sources the duplicates cannot be told from so small a sample."""
     for name, own in known.items():
         least, most = own.amounts.least, own.amounts.most
         if most - least > _UNSURE:
             yield (
-                f"sources.{name} is {own.factor:,.0f} times its sample, from which duplicates "
-                f"cannot be told: dedup keeps between {least:.0%} and {most:.0%} of what is shown"
+                f"sources.{name} is {own.factor:,.0f} times its sample, from which its duplicates "
+                f"cannot be told: dedup keeps {least:.0%} to {most:.0%} of what is shown (not in ±)"
             )

@@ -24,6 +24,9 @@ class SourcePrediction:
         fetched: Bytes of it that are copied to the output folder.
         sample: Share of the input that the constants were measured on.
         kept: Documents after each stage.
+        least: The least part of its documents and tokens that dedup may leave, for all that is
+            known of its duplicates; the errors are of the sample alone.
+        most: The largest.
         documents: Documents kept to the end.
         tokens: Training tokens.
         disk: Bytes of its files.
@@ -37,6 +40,8 @@ class SourcePrediction:
     fetched: float
     sample: float
     kept: Mapping[str, float]
+    least: float
+    most: float
     documents: Estimate
     tokens: Estimate
     disk: Estimate

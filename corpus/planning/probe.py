@@ -9,6 +9,7 @@ probed anew, but for what changes nothing that is measured.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -125,7 +126,7 @@ class _Probe:
         )
 
     def _samples(self) -> dict[str, Sampled]:
-        from corpus.fetching.keeper import make_keeper
+        from corpus.fetching.keeper import make_keeper, scratch_folder
         from corpus.fetching.session import make_session
 
         recipe = self._recipe
@@ -151,6 +152,7 @@ class _Probe:
             else:
                 found[name] = sample
         keeper.clear()
+        shutil.rmtree(scratch_folder(lists), ignore_errors=True)
         if not found:
             raise RecipeError("no source of the recipe can be probed", where="sources")
         return found
@@ -174,4 +176,9 @@ class _Probe:
 def _add(steps: dict[Key, Sums], meter: Meter, made: Build, recipe: Recipe) -> None:
     """Add what a build has cost."""
     for key, sums in by_documents(meter.steps, made, recipe).items():
-        steps.setdefault(key, Sums()).join(sums)
+        before = steps.setdefault(key, Sums())
+        _, _, temporary = key
+        # Workers of the second build still hold what later stages of the first have loaded.
+        memory = 0 if temporary else before.memory
+        before.join(sums)
+        before.memory = memory or before.memory

@@ -27,6 +27,7 @@ from corpus.sources import compression
 
 UNITS = 16  # pieces of a source at least, where it has so many bytes
 _LEAST = 25_000  # bytes of a piece
+_HEAD = 64  # bytes by which an error page is told from an archive
 _SIZES = (0.5, 1.5)  # of pieces in turn, in parts of their mean
 _ARCHIVES = (".warc", ".arc", ".wet")
 
@@ -140,10 +141,12 @@ def _is_archive(path: str) -> bool:
 
 
 def _size(path: str, session: Session) -> float:
-    """Return the size of a file; of one on a server by asking for its first byte."""
-    return float(
-        RangeReader(path, session).size() if storage.is_remote(path) else storage.size(path)
-    )
+    """Return the size of a file; of one on a server by asking for its first bytes."""
+    if not storage.is_remote(path):
+        return float(storage.size(path))
+    reader = RangeReader(path, session)
+    reader.read(0, _HEAD)
+    return float(reader.size())
 
 
 def _fetched(path: str, folder: Path, size: int, session: Session) -> tuple[str, int]:

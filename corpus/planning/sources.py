@@ -33,6 +33,7 @@ class Amounts:
         text_bytes: Bytes of text that is tokenised.
         disk: Bytes of all files but those that are fetched, and of manifests.
         token_disk: Those of them that are token shards.
+        sample_disk: Those that are of the sample which a classifier is trained on.
         least: The least share of these that dedup keeps, for all that is known.
         most: The largest.
     """
@@ -44,6 +45,7 @@ class Amounts:
     text_bytes: float
     disk: float
     token_disk: float
+    sample_disk: float
     least: float
     most: float
 
@@ -107,6 +109,7 @@ def amounts(
         text_bytes=grown * sum(u.text_bytes for u in units),
         disk=factor * sum(u.disk for u in units) + sampled + token_disk,
         token_disk=token_disk,
+        sample_disk=sampled,
         least=least,
         most=most,
     )
