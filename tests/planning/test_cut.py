@@ -58,6 +58,18 @@ def test_pieces_of_lines_are_the_beginning_of_the_file(suffix: str, tmp_path: Pa
     assert pieces[1].bytes > 2 * pieces[0].bytes
 
 
+def test_what_a_piece_stands_for_does_not_depend_on_how_it_is_packed(tmp_path: Path) -> None:
+    """A file that is stored is packed anew: its pieces are half as large as what they stand for."""
+    path = tmp_path / "a.jsonl.gz"
+    data = "".join(json.dumps(row) + "\n" for row in rows(8000)).encode()
+    path.write_bytes(gzip.compress(data, compresslevel=0))
+    pieces = cut(str(path), SIZES, tmp_path / "out", seed=1)
+    found = sum(len(read(piece.path)) for piece in pieces)
+    share = sum(piece.bytes for piece in pieces) / path.stat().st_size
+    assert found / 8000 == pytest.approx(share, rel=0.1)
+    assert sum(Path(p.path).stat().st_size for p in pieces) < 0.7 * sum(p.bytes for p in pieces)
+
+
 def test_pieces_of_an_archive_are_whole_records_of_it(tmp_path: Path) -> None:
     files, _ = crawl(archives=1, pages=40)
     name, data = next((n, d) for n, d in files.items() if n.endswith(".warc.gz"))
