@@ -15,6 +15,7 @@ from corpus.errors import CorpusError, StageError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
+from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
 
@@ -231,6 +232,8 @@ def _step_line(step: Metrics) -> str:
 
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
+app.command("report")(report_verbs.report_command)
+app.command("diff")(report_verbs.diff)
 app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)

@@ -128,10 +128,11 @@ def _chosen_by_index(source: Source) -> bool:
 
 
 def _drawn(files: Sequence[str], seed: int, most: int) -> list[str]:
-    """Return at most so many files, drawn by a hash of seed and path, in the order of the draw."""
+    """Return at most so many files, drawn by a hash of seed and name, in the order of the draw."""
 
     def draw(path: str) -> int:
-        return xxhash.xxh3_64_intdigest(f"{seed}:probe:{path}".encode())
+        # By its name: where the files lie changes nothing.
+        return xxhash.xxh3_64_intdigest(f"{seed}:probe:{storage.name(path)}".encode())
 
     return sorted(files, key=draw)[:most]
 

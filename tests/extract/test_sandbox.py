@@ -219,7 +219,7 @@ def test_parent_that_is_killed_takes_its_process_along(function):
         "from corpus.document import Page, Place\n"
         "list(box.map([Page('', '', None, Place(), 'text/html', None, b'hang')]))\n"
     )
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parent.parent.parent)
     parent = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,

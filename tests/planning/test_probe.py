@@ -96,8 +96,9 @@ def test_a_prediction_is_close_to_the_build(
     documents = real.stage("tokenize").counts().kept
     disk = cost.used_bytes(str(output))
     assert made.sources[1].sample < 0.5
-    assert made.documents.value == pytest.approx(documents, rel=0.1)
-    assert made.tokens.value == pytest.approx(tokens, rel=0.1)
+    for foretold, real_number in ((made.documents, documents), (made.tokens, tokens)):
+        assert foretold.error is not None
+        assert abs(foretold.value - real_number) < foretold.error < 0.2 * real_number
     assert made.disk.value == pytest.approx(disk, rel=0.15)
     sources = {source.name: source for source in made.sources}
     # One that was taken whole is known, but for its copies in the others.

@@ -1,458 +1,359 @@
-"""The quality classifier: fitting, evaluation, the fit of alpha, and artefacts whole and broken."""
+"""`corpus classifier`: a classifier from its recipe, judged, and used; and what goes wrong."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import re
-import subprocess
-import sys
-import time
-import zipfile
+import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-import zstandard
+import yaml
+from typer.testing import CliRunner, Result
 
 from corpus import classifier
-from corpus.classifier import training
-from corpus.classifier.metrics import ALPHAS
-from corpus.errors import InputError, StageError
+from corpus.classifier.config import load_classifier_recipe, text_beside_model
+from corpus.errors import CorpusError, InputError, OutputError, RecipeError
 from corpus.text import quality
-from corpus.text.quality import Features, LinearModel
+from corpus.verbs.classifier import app
+from tests.made import text, write_jsonl
 
-ROOT = Path(__file__).resolve().parent.parent
-FEATURES = Features(1 << 12, 1, "l2")
-NOUNS = [f"noun{i}" for i in range(60)]
-JUNK = [f"junk{i}" for i in range(60)]
-
-
-def documents(count: int, *, seed: int, junk: float) -> list[pa.Array]:
-    """Return documents of 20 to 80 words of which a share is junk, in two columns."""
-    rng = np.random.default_rng(seed)
-    texts = []
-    for _ in range(count):
-        words = rng.choice(NOUNS, rng.integers(20, 80))
-        swap = rng.random(len(words)) < junk
-        words[swap] = rng.choice(JUNK, int(swap.sum()))
-        texts.append(" ".join(words))
-    return [pa.array(texts[: count // 3]), pa.array(texts[count // 3 :], pa.large_string())]
+RECIPE = """
+name: made
+seed: 3
+sources:
+  good: {documents: good.jsonl}
+  crawl: {documents: "crawl-*.jsonl"}
+  third: {documents: third.jsonl}
+positives: [good]
+negatives: [crawl]
+features: 4096
+held_out: 0.5
+learning_curve: [0.2]
+"""
 
 
-def fit(**changes: Any) -> tuple[LinearModel, classifier.Metrics]:
-    settings: dict[str, Any] = {
-        "positives": documents(200, seed=1, junk=0.1),
-        "negatives": documents(400, seed=2, junk=0.3),
-        "features": FEATURES,
-        "seed": 5,
-        "inverse_regularisation": 1.0,
-        "truncate_characters": None,
-        "held_out": 0.2,
-    }
-    settings.update(changes)
-    positives, negatives = settings.pop("positives"), settings.pop("negatives")
-    return classifier.fit(positives, negatives, **settings)
-
-
-def test_fit_separates_classes_and_accounts_for_every_document() -> None:
-    model, metrics = fit()
-    assert metrics.trained_on + metrics.positives + metrics.negatives == 600
-    assert 20 <= metrics.positives <= 65
-    assert 45 <= metrics.negatives <= 120
-    assert metrics.roc_auc > 0.95
-    assert metrics.average_precision > 0.9
-    assert metrics.f1 > 0.8
-    assert metrics.mean_positive_score > 0.5 > metrics.mean_negative_score
-    assert metrics.warnings == ()
-    clean, spoilt = documents(60, seed=9, junk=0.0)[1], documents(60, seed=9, junk=0.5)[1]
-    assert quality.scores(clean, model).min() > quality.scores(spoilt, model).max()
-
-
-def test_fit_equals_scikit_learns_own_pipeline() -> None:
-    """The documents that are trained on are those whose draw is not under the share held out."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    positives, negatives = documents(90, seed=1, junk=0.1), documents(90, seed=2, junk=0.3)
-    model, _ = fit(positives=positives, negatives=negatives, held_out=0.3)
-    texts, labels = [], []
-    for label, columns in ((1, positives), (0, negatives)):
-        for column in columns:
-            kept = quality.draws(column, seed=5) >= 0.3
-            texts += column.filter(pa.array(kept)).to_pylist()
-            labels += [label] * int(kept.sum())
-    assert 0 < sum(labels) < len(labels) < 180
-    pipeline = make_pipeline(
-        HashingVectorizer(
-            tokenizer=str.split, token_pattern=None, n_features=1 << 12, alternate_sign=False
-        ),
-        LogisticRegression(class_weight="balanced"),
-    ).fit(texts, labels)
-    unseen = documents(50, seed=3, junk=0.2)[1]
-    np.testing.assert_allclose(
-        quality.scores(unseen, model),
-        pipeline.predict_proba(unseen.to_pylist())[:, 1],
-        rtol=0,
-        atol=1e-6,
-    )
-
-
-def test_fit_is_deterministic_and_follows_the_seed() -> None:
-    first, second, other = fit()[0], fit()[0], fit(seed=6)[0]
-    np.testing.assert_array_equal(first.weights, second.weights)
-    assert first.intercept == second.intercept
-    assert (first.weights != other.weights).any()
-
-
-@pytest.mark.slow
-def test_fit_does_not_depend_on_the_number_of_threads() -> None:
-    code = (
-        "import sys, hashlib; sys.path.insert(0, 'tests')\n"
-        "import test_classifier as t\n"
-        "from corpus.text.quality import Features\n"
-        "m = t.fit(features=Features(1 << 18, 2, 'l2'))[0]\n"
-        "print(hashlib.sha256(m.weights.tobytes()).hexdigest(), m.intercept)\n"
-    )
-    outputs = set()
-    for threads in ("1", "2", "4"):
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        environment = {**os.environ, **dict.fromkeys(names, threads), "PYTHONPATH": str(ROOT)}
-        run = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
-        )
-        outputs.add(run.stdout)
-    assert len(outputs) == 1
-
-
-def test_fit_on_the_head_of_documents_ignores_their_tails() -> None:
-    positives = [
-        pa.array([f"{t} {'junk1 ' * 200}" for t in c.to_pylist()])
-        for c in documents(200, seed=1, junk=0.0)
-    ]
-    negatives = [
-        pa.array([f"{t} {'junk1 ' * 200}" for t in c.to_pylist()])
-        for c in documents(200, seed=2, junk=0.5)
-    ]
-    heads = [
-        fit(positives=p, negatives=n, truncate_characters=100)[0]
-        for p, n in (
-            (positives, negatives),
-            (documents(200, seed=1, junk=0.0), documents(200, seed=2, junk=0.5)),
-        )
-    ]
-    assert heads[0].weights.any()
-    # The split follows the whole text, so the two are trained on other documents but alike.
-    texts = pa.array(["noun1 noun2 noun3", "junk2 junk3 junk4"])
-    for model in heads:
-        good, bad = quality.scores(texts, model)
-        assert good > 0.5 > bad
-
-
-@pytest.mark.parametrize("norm", ["l2", "none"])
-@pytest.mark.parametrize("ngrams", [1, 2])
-def test_fit_with_every_kind_of_features_separates_classes(ngrams: int, norm: str) -> None:
-    model, metrics = fit(features=Features(1 << 14, ngrams, norm))
-    assert model.features == Features(1 << 14, ngrams, norm)
-    assert metrics.roc_auc > 0.9
-
-
-@pytest.mark.parametrize(
-    ("positives", "negatives", "message"),
-    [
-        ([], [pa.array(["a b"])], "no positive"),
-        ([pa.array([], pa.string())], [pa.array(["a b"])], "no positive"),
-        ([pa.array(["a"] * 50)], [pa.array(["b"])], "too few positive"),
-        (documents(50, seed=1, junk=0.1), [], "no negative"),
-    ],
-)
-def test_fit_without_a_class_names_it(
-    positives: list[pa.Array], negatives: list[pa.Array], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        fit(positives=positives, negatives=negatives)
-
-
-def test_fit_that_does_not_converge_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "MAXIMUM_ITERATIONS", 2)
-    with pytest.raises(StageError, match="did not converge within 2 iterations"):
-        fit()
-
-
-# Evaluation.
-
-
-def test_evaluate_of_known_scores_gives_known_numbers() -> None:
-    """One word decides: log-odds of +2 and -2 give scores of 0.881 and 0.119."""
-    features = Features(1 << 10, 1, "none")
-    weights = np.zeros(1 << 10)
-    model = LinearModel(features, weights, 0.0)
-    for word, value in (("good", 2.0), ("bad", -2.0)):
-        probe = [
-            quality.scores(pa.array([word]), LinearModel(features, np.eye(1 << 10)[i], 0.0))[0]
-            for i in range(1 << 10)
-        ]
-        weights[int(np.argmax(probe))] = value
-    texts = pa.array(["good"] * 3 + ["bad"] + ["bad"] * 5 + ["good"])
-    labels = np.array([True] * 4 + [False] * 6)
-    metrics = classifier.evaluate(model, texts, labels)
-    high, low = 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))
-    assert (metrics.positives, metrics.negatives, metrics.trained_on) == (4, 6, 0)
-    # Of 24 pairs 15 are in order and 3 + 5 are ties.
-    assert metrics.roc_auc == pytest.approx((15 + 8 / 2) / 24)
-    assert metrics.f1 == pytest.approx(0.75)
-    assert metrics.mean_positive_score == pytest.approx((3 * high + low) / 4)
-    assert [b.documents for b in metrics.calibration] == [0, 6, 0, 0, 0, 0, 0, 0, 4, 0]
-    # One of 4 positives and 5 of 6 negatives, with both classes counted the same.
-    assert metrics.calibration[1].positive_share == pytest.approx((1 / 4) / (1 / 4 + 5 / 6))
-    assert metrics.calibration_error == pytest.approx(
-        abs(low * (1 / 4 + 5 / 6) - 1 / 4) / 2 + abs(high * (3 / 4 + 1 / 6) - 3 / 4) / 2
-    )
-    assert metrics.calibration[8].mean_score == pytest.approx(high)
-    assert metrics.calibration[0].mean_score is None
-    assert [k.alpha for k in metrics.keep_rates] == [float(a) for a in range(1, 13)]
-    nine = metrics.keep_rates[8]
-    assert nine.positives == pytest.approx((3 * (2 - high) ** -9 + (2 - low) ** -9) / 4)
-    assert nine.negatives == pytest.approx(((2 - high) ** -9 + 5 * (2 - low) ** -9) / 6)
-    assert [d.documents for d in metrics.length_deciles] == [1] * 10
-    assert [d.longest_characters for d in metrics.length_deciles] == [3] * 6 + [4] * 4
-    assert metrics.length_deciles[0].mean_score == pytest.approx(low)
-    assert metrics.warnings == ()
-
-
-def test_evaluate_of_nearly_constant_scores_warns() -> None:
-    model = LinearModel(FEATURES, np.full(1 << 12, 1e-4), 0.0)
-    metrics = classifier.evaluate(
-        model, pa.array(["a b", "c", "d e f"]), np.array([True, False, True])
-    )
-    assert len(metrics.warnings) == 1
-    assert "nearly constant" in metrics.warnings[0]
-    assert "inverse_regularisation" in metrics.warnings[0]
-
-
-@pytest.mark.parametrize("label", [True, False])
-def test_evaluate_on_one_class_is_refused(label: bool) -> None:
-    model = LinearModel(FEATURES, np.zeros(1 << 12), 0.0)
-    with pytest.raises(InputError, match="one class"):
-        classifier.evaluate(model, pa.array(["a", "b"]), np.array([label, label]))
-
-
-# The fit of alpha.
-
-
-@pytest.mark.parametrize("alpha", [1.0, 3.0, 9.0, 20.0])
-def test_fit_alpha_finds_the_alpha_that_made_the_reference(alpha: float) -> None:
-    """The reference is what that alpha keeps of another sample of the same crawl."""
-    rng = np.random.default_rng(8)
-    crawl, again = rng.beta(1, 2, 200_000), rng.beta(1, 2, 400_000)
-    kept = again[quality.keep(again, rng.random(again.size), alpha=alpha)]
-    assert kept.size > 2000
-    assert classifier.fit_alpha(kept, crawl) == pytest.approx(alpha, rel=0.1)
-
-
-def test_fit_alpha_does_not_depend_on_the_order_of_scores() -> None:
-    rng = np.random.default_rng(1)
-    crawl, reference = rng.beta(1, 2, 5000), rng.beta(5, 3, 500)
-    alpha = classifier.fit_alpha(reference, crawl)
-    assert alpha == classifier.fit_alpha(rng.permutation(reference), rng.permutation(crawl))
-    assert alpha == round(alpha, 2)
-
-
-def test_fit_alpha_is_no_worse_than_any_alpha_of_a_grid() -> None:
-    rng = np.random.default_rng(2)
-    crawl, reference = rng.beta(1, 3, 3000), rng.beta(6, 3, 700)
-
-    def distance(alpha: float) -> float:
-        points = np.linspace(0, 1, 20_001)
-        weights = (2 - np.sort(crawl)) ** -alpha
-        below = np.concatenate([[0], np.cumsum(weights)]) / weights.sum()
-        kept = below[np.searchsorted(np.sort(crawl), points, side="right")]
-        theirs = np.searchsorted(np.sort(reference), points, side="right") / reference.size
-        return float(np.abs(kept - theirs).mean())
-
-    found = distance(classifier.fit_alpha(reference, crawl))
-    assert found <= min(distance(a) for a in np.arange(0.5, 40, 0.5)) + 1e-4
-
-
-def test_fit_alpha_without_an_optimum_fails() -> None:
-    rng = np.random.default_rng(3)
-    low, high = rng.uniform(0.0, 0.3, 1000), rng.uniform(0.7, 1.0, 1000)
-    with pytest.raises(InputError, match="as high as the reference"):
-        classifier.fit_alpha(low, high)
-    with pytest.raises(InputError, match="lower than the reference"):
-        classifier.fit_alpha(high, low)
-    with pytest.raises(InputError, match="without crawl documents"):
-        classifier.fit_alpha(high, np.empty(0))
-    with pytest.raises(InputError, match="without reference documents"):
-        classifier.fit_alpha(np.empty(0), high)
-
-
-# Artefacts.
+def spam(number: int) -> str:
+    return " ".join(f"{word} buy" for word in text(f"spam {number}", 40).split())
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[LinearModel, classifier.Metrics]:
-    return fit()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a trained classifier, with what it was trained on and its build."""
+    made = tmp_path_factory.mktemp("made")
+    write_jsonl(made / "good.jsonl", [{"id": f"g{i}", "text": text(f"g {i}")} for i in range(80)])
+    for part in (0, 1):
+        rows = [
+            {"id": f"c{part}{i}", "url": f"https://s{i % 30}.example/{part}{i}", "text": spam(i)}
+            for i in range(part * 100, part * 100 + 100)
+        ]
+        write_jsonl(made / f"crawl-{part}.jsonl", rows)
+    third = [{"id": f"t{i}", "text": text(f"t {i}")} for i in range(30)]
+    write_jsonl(made / "third.jsonl", third)
+    write_jsonl(made / "probes.jsonl", [{"name": "mine", "text": "buy buy buy now"}])
+    (made / "train.yaml").write_text(RECIPE)
+    result = run(made, "train", "--config", str(made / "train.yaml"))
+    assert result.exit_code == 0, result.output
+    assert "ROC-AUC" in result.output
+    return made
 
 
-def test_save_and_load_give_the_same_model_and_the_same_bytes(
-    trained: tuple[LinearModel, classifier.Metrics], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def run(folder: Path, verb: str, *words: str) -> Result:
+    local = () if verb in ("score", "calibrate") else ("--engine", "local", "--workers", "0")
+    output = () if verb in ("score", "calibrate") else ("--output", str(folder / "build"))
+    return CliRunner().invoke(app, [verb, *words, *local, *output])
+
+
+def failed(folder: Path, verb: str, *words: str) -> CorpusError:
+    error = run(folder, verb, *words).exception
+    assert isinstance(error, CorpusError), error
+    return error
+
+
+def test_train_writes_a_classifier_that_tells_the_classes_apart(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert {"model.npz", "metrics.json", "train.yaml", "README.md"} <= names
+    assert (folder / "train.yaml").read_text() == RECIPE
+    model = classifier.load(str(folder))
+    good, bad = quality.scores(pa.array([text("new"), spam(999)]), model)
+    assert good > 0.5 > bad
+    record = classifier.load_record(str(folder))
+    assert set(record["trained_on"]) == {"good", "crawl"}
+    assert record["floors"]["roc_auc"] == pytest.approx(record["metrics"]["roc_auc"], abs=0.01)
+    assert record["probes"][0]["lowered_by"] == ["buy"] or record["probes"][0]["score"] < 0.5
+    assert len(record["metrics"]["learning_curve"]) == 2
+    groups = {(g["kind"], g["name"]): g for g in record["metrics"]["groups"]}
+    assert groups["source", "third"]["others"] == 30
+    assert groups["source", "third"]["mean_score"] > groups["source", "crawl"]["mean_score"]
+
+
+def test_train_again_takes_everything_over_and_keeps_what_people_wrote(folder: Path) -> None:
+    page, model = folder / "README.md", folder / "model.npz"
+    before = model.read_bytes(), (folder / "metrics.json").read_bytes()
+    written = page.read_text()
+    page.write_text(written.replace("Say here", "By hand") + "\nand below\n")
+    try:
+        result = run(folder, "train", "--config", str(folder / "train.yaml"), "--json")
+        assert json.loads(result.stdout)["metrics"]["roc_auc"] > 0.9
+        renewed = page.read_text()
+    finally:
+        page.write_text(written)
+    assert (model.read_bytes(), (folder / "metrics.json").read_bytes()) == before
+    assert "By hand" in renewed
+    assert renewed.endswith("\nand below\n")
+    assert renewed.count("ROC-AUC without") == 1
+
+
+def test_train_does_not_replace_another_classifier_unless_told(
+    folder: Path, tmp_path: Path
 ) -> None:
-    model, metrics = trained
-    classifier.save(model, str(tmp_path / "a"), metrics)
-    loaded = classifier.load(str(tmp_path / "a"))
-    assert loaded.features == model.features
-    assert loaded.intercept == model.intercept
-    np.testing.assert_array_equal(loaded.weights, model.weights)
-    texts = documents(30, seed=4, junk=0.2)[1]
-    np.testing.assert_array_equal(quality.scores(texts, loaded), quality.scores(texts, model))
-    now = time.time() + 400 * 86400
-    monkeypatch.setattr(time, "time", lambda: now)
-    classifier.save(loaded, str(tmp_path / "b"), metrics)
+    target = tmp_path / "other"
+    target.mkdir()
+    (target / "model.npz").write_bytes(b"another")
+    words = ("--config", str(folder / "train.yaml"), "--to", str(target))
+    error = failed(folder, "train", *words)
+    assert isinstance(error, OutputError)
+    assert "--force" in str(error)
+    assert (target / "model.npz").read_bytes() == b"another"
+    assert run(folder, "train", *words, "--force").exit_code == 0
+    assert (target / "model.npz").read_bytes() == (folder / "model.npz").read_bytes()
+
+
+def test_evaluate_of_what_was_trained_finds_the_same(folder: Path, tmp_path: Path) -> None:
+    groups = write_jsonl(
+        tmp_path / "groups.jsonl",
+        [{"url": f"https://s{i % 30}.example/0{i}", "group": "shop"} for i in range(100)],
+    )
+    result = run(folder, "evaluate", str(folder), "--groups", str(groups), "--json")
+    assert result.exit_code == 0, result.output
+    found, stored = json.loads(result.stdout), classifier.load_record(str(folder))
+    assert found["problems"] == found["notes"] == []
+    assert found["record"]["held_out_sha256"] == stored["held_out_sha256"]
+    assert found["record"]["metrics"]["roc_auc"] == stored["metrics"]["roc_auc"]
+    kinds = {g["kind"]: g for g in found["record"]["metrics"]["groups"] if g["name"] == "shop"}
+    assert kinds["group"]["negatives"] > 20
+
+
+@pytest.fixture
+def strict(folder: Path, tmp_path: Path) -> Path:
+    """Return a copy of the classifier, without recipe, whose floor nothing reaches."""
+    copy = tmp_path / "strict"
+    copy.mkdir()
     for name in ("model.npz", "metrics.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["metrics.json", "model.npz"]
+        shutil.copy(folder / name, copy / name)
+    record = json.loads((copy / "metrics.json").read_text())
+    record["floors"]["f1"] = 1.1
+    (copy / "metrics.json").write_text(json.dumps(record))
+    return copy
 
 
-def test_save_writes_what_numpy_reads_and_readable_metrics(
-    trained: tuple[LinearModel, classifier.Metrics], tmp_path: Path
+def test_evaluate_under_a_floor_fails(folder: Path, strict: Path) -> None:
+    result = run(folder, "evaluate", str(strict), "--config", str(folder / "train.yaml"))
+    assert result.exit_code == 1
+    assert "Under its floor: f1 is" in result.stdout
+    assert "Note: " not in result.stdout
+
+
+def test_evaluate_checks_no_floor_on_other_documents_that_were_asked_for(
+    folder: Path, strict: Path
 ) -> None:
-    model, metrics = trained
-    classifier.save(model, str(tmp_path), metrics)
-    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["weights"], model.weights)
-    written = json.loads((tmp_path / "metrics.json").read_text())
-    assert written["features"] == {"count": 4096, "ngrams": 1, "norm": "l2"}
-    assert written["metrics"]["roc_auc"] == metrics.roc_auc
-    assert len(written["metrics"]["keep_rates"]) == len(ALPHAS)
+    for name in ("good.jsonl", "third.jsonl", "crawl-0.jsonl", "crawl-1.jsonl"):
+        shutil.copy(folder / name, strict / name)
+    (strict / "train.yaml").write_text(RECIPE)
+    config = ("--config", str(strict / "other.yaml"))
+    (strict / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
+    for words in ((str(strict), "--set", "seed=4"), (str(strict), *config)):
+        result = run(strict, "evaluate", *words)
+        assert result.exit_code == 0, result.output
+        assert "Note: These are not the documents" in result.stdout
+        assert "floor: " not in result.stdout
 
 
-def rewrite(path: Path, **arrays: Any) -> None:
-    with np.load(path, allow_pickle=False) as old:
-        content = {name: old[name] for name in old.files}
-    content.update(arrays)
-    np.savez_compressed(path, **{k: v for k, v in content.items() if v is not None})
+def test_evaluate_on_other_documents_that_nobody_asked_for_fails(
+    folder: Path, strict: Path
+) -> None:
+    for name in ("good.jsonl", "third.jsonl", "crawl-0.jsonl", "crawl-1.jsonl"):
+        shutil.copy(folder / name, strict / name)
+    (strict / "train.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
+    error = failed(strict, "evaluate", str(strict))
+    assert error.exit_code == 1
+    assert "not the documents that were held out when the classifier was trained" in str(error)
+    assert "--set sources." in str(error)
+
+
+def test_recipe_beside_the_model_is_what_was_trained(folder: Path, tmp_path: Path) -> None:
+    target, source = tmp_path / "mine", str(folder / "train.yaml")
+    sets = ("--set", "features=2048", "--set", "name='1e9'")
+    result = run(folder, "train", "--config", source, "--to", str(target), *sets)
+    assert result.exit_code == 0, result.output
+    trained = load_classifier_recipe(source, ["features=2048", "name='1e9'"])
+    assert load_classifier_recipe(str(target / "train.yaml")) == trained
+    assert (target / "train.yaml").read_text().startswith("# Written by `corpus classifier train`")
+    result = run(folder, "evaluate", str(target), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["notes"] == []
+
+
+def test_recipe_copied_elsewhere_still_finds_its_texts(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "classifiers" / "mine"
+    words = ("--config", str(folder / "train.yaml"), "--to", str(target))
+    assert run(folder, "train", *words).exit_code == 0
+    result = run(folder, "evaluate", str(target))
+    assert result.exit_code == 0, result.output
+    assert run(folder, "train", *words).exit_code == 0  # and it is the same recipe again
+
+
+@pytest.mark.parametrize("name", ["plain", "with [signs]"])
+def test_paths_below_the_classifier_stay_relative(tmp_path: Path, name: str) -> None:
+    base = tmp_path / name
+    (base / "inner").mkdir(parents=True)
+    path = str(base / "inner" / "train.yaml")
+    Path(path).write_text(RECIPE.replace("good.jsonl", "/elsewhere/good.jsonl"))
+    recipe = load_classifier_recipe(path)
+    (base / "train.yaml").write_bytes(text_beside_model(recipe, path, str(base)))
+    given = yaml.safe_load((base / "train.yaml").read_text())["sources"]
+    assert given["third"]["documents"]["paths"] == ["inner/third.jsonl"]
+    assert given["crawl"]["documents"]["paths"] == ["inner/crawl-*.jsonl"]
+    assert given["good"]["documents"]["paths"] == ["/elsewhere/good.jsonl"]
+    assert load_classifier_recipe(str(base / "train.yaml")) == recipe
+
+
+def test_recipe_as_it_was_written_is_kept_where_it_says_the_same(tmp_path: Path) -> None:
+    path = str(tmp_path / "train.yaml")
+    Path(path).write_text(f"# mine\n{RECIPE}")
+    same = load_classifier_recipe(path, ["seed=3"])
+    assert text_beside_model(same, path, str(tmp_path)) == Path(path).read_bytes()
+    other = load_classifier_recipe(path, ["seed=4"])
+    assert b"# mine" not in text_beside_model(other, path, str(tmp_path))
+
+
+def test_train_does_not_replace_a_recipe_by_another_unless_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.yaml"
+    shutil.copy(folder / "train.yaml", path)
+    error = failed(folder, "train", "--config", str(path), "--set", "seed=4")
+    assert isinstance(error, OutputError)
+    assert "another recipe" in str(error)
+    assert "--to" in str(error)
+    assert path.read_text() == RECIPE
+
+
+def test_evaluate_without_the_texts_says_that_they_are_needed(
+    folder: Path, strict: Path, tmp_path: Path
+) -> None:
+    (strict / "train.yaml").write_text(RECIPE)
+    error = failed(tmp_path, "evaluate", str(strict))
+    assert str(strict / "good.jsonl") in str(error)
+    assert "texts of a classifier are not in its folder" in str(error)
+    assert "--set sources.good.documents=" in str(error)
+    words = [f"sources.{name}.documents={folder}/{name}.jsonl" for name in ("good", "third")]
+    words.append(f"sources.crawl.documents={folder}/crawl-*.jsonl")
+    sets = [word for one in words for word in ("--set", one)]
+    result = run(tmp_path, "evaluate", str(strict), *sets)
+    assert "Under its floor: f1 is" in result.stdout  # the same documents, so the floor is checked
+
+
+def test_score_of_a_file_that_is_not_there_speaks_of_no_recipe(folder: Path) -> None:
+    error = failed(folder, "score", "nope.txt", "--classifier", str(folder))
+    assert "there is no such file. Check the path." in str(error)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("line", "message"),
+    [("{", "not JSON"), ('{"group": "a"}', "needs `id` or `url`"), ('{"id": "a"}', "needs `id`")],
+)
+def test_groups_that_are_none_are_refused_with_their_line(
+    folder: Path, tmp_path: Path, line: str, message: str
+) -> None:
+    path = tmp_path / "groups.jsonl"
+    path.write_text(f'{{"id": "x", "group": "a"}}\n\n{line}\n')
+    error = failed(folder, "evaluate", str(folder), "--groups", str(path))
+    assert message in str(error)
+    assert f"{path}:3" in str(error)
+
+
+def test_score_shows_the_words_that_moved_it(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.txt"
+    page.write_text("buy buy now")
+    words = (str(page), "--classifier", str(folder))
+    shown = run(folder, "score", *words).stdout
+    assert "buy" in shown
+    assert "at alpha 9" in shown
+    found = json.loads(run(folder, "score", *words, "--json", "--alpha", "3").stdout)[0]
+    model = classifier.load(str(folder))
+    assert found["score"] == quality.scores(pa.array(["buy buy now"]), model)[0]
+    assert found["kept"] == pytest.approx((2 - found["score"]) ** -3)
+    assert found["lowered"][0]["words"] == "buy"
+    assert found["lowered"][0]["count"] == 2
+    typed = CliRunner().invoke(
+        app, ["score", "-", "--classifier", str(folder), "--json"], input="buy buy now"
+    )
+    assert json.loads(typed.stdout)[0]["score"] == found["score"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
     [
-        ({"features_version": np.array("other-2")}, "other features.*'other-2'.*lower-whitespace"),
-        ({"weights": np.zeros(4095)}, "shape"),
-        ({"weights": np.zeros((4096, 1))}, "shape"),
-        ({"weights": np.zeros(4096)}, "32-bit"),
-        ({"weights": np.full(4096, np.nan, np.float32)}, "finite"),
-        ({"weights": np.full(4096, np.inf, np.float32)}, "finite"),
-        ({"weights": None}, "weights"),
-        ({"weights": np.array([{"a": 1}] * 4096, dtype=object)}, "weights"),
-        ({"count": np.array(-1)}, "count"),
-        ({"count": np.array(1 << 40)}, "count"),
-        ({"ngrams": np.array(9)}, "ngrams"),
-        ({"norm": np.array("l7")}, "norm"),
-        ({"intercept": np.array(np.nan)}, "finite"),
+        (("positives: [good]", "positives: [god]"), "positives: 'god' is no source; did you mean"),
+        (("negatives: [crawl]", "negatives: [good]"), "'good' is one of the positives too"),
+        (("negatives: [crawl]", ""), "negatives: has to be given"),
+        (("held_out: 0.5", "heldout: 0.5"), "heldout: there is no such key; did you mean held_out"),
+        (("seed: 3", ""), "seed: has to be given"),
+        (("{documents: good.jsonl}", "{documents: good.jsonl, weight: 1}"), "neither weight nor"),
+        (("held_out: 0.5", "balance: words"), "balance: "),
     ],
 )
-def test_load_of_another_or_impossible_model_is_refused(
-    trained: tuple[LinearModel, classifier.Metrics],
-    tmp_path: Path,
-    arrays: dict[str, Any],
-    message: str,
+def test_recipe_of_a_classifier_is_checked_like_any_other(
+    tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
-    classifier.save(trained[0], str(tmp_path), trained[1])
-    rewrite(tmp_path / "model.npz", **arrays)
-    with pytest.raises(InputError, match=message) as caught:
-        classifier.load(str(tmp_path))
-    assert str(tmp_path / "model.npz") in str(caught.value)
-    assert "filter: {classifier: {positives" in str(caught.value)
+    path = tmp_path / "train.yaml"
+    path.write_text(RECIPE.replace(*change))
+    with pytest.raises(RecipeError) as caught:
+        load_classifier_recipe(str(path))
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
 
 
-def test_load_from_an_empty_or_missing_folder_says_what_is_missing(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match=re.escape("model.npz: there is no classifier")):
-            classifier.load(str(folder))
+def test_recipe_of_a_classifier_has_paths_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text(RECIPE)
+    recipe = load_classifier_recipe(str(tmp_path / "train.yaml"), ["truncate_characters=500"])
+    assert recipe.truncate_characters == 500
+    documents = recipe.recipe().sources["good"].documents
+    assert documents is not None
+    assert documents.paths == (str(tmp_path / "good.jsonl"),)
 
 
-def test_load_of_a_damaged_file_is_refused_and_never_raises_otherwise(
-    trained: tuple[LinearModel, classifier.Metrics], tmp_path: Path
+def test_training_without_documents_of_a_class_is_an_input_error(
+    folder: Path, tmp_path: Path
 ) -> None:
-    """Cut at every 997th byte, and 300 times with some bytes changed."""
-    classifier.save(trained[0], str(tmp_path), trained[1])
-    path = tmp_path / "model.npz"
-    whole = path.read_bytes()
-    for size in range(0, len(whole), 997):
-        path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match="cut short or damaged"):
-            classifier.load(str(tmp_path))
-    rng = np.random.default_rng(0)
-    refused = 0
-    for _ in range(300):
-        data = bytearray(whole)
-        # Half of the changes in the directory at the end, where the names and sizes are.
-        low = rng.choice([0, len(whole) - 400])
-        for at in rng.integers(low, len(whole), 3):
-            data[at] = rng.integers(256)
-        path.write_bytes(data)
-        try:
-            loaded = classifier.load(str(tmp_path))
-        except InputError:
-            refused += 1
-        else:  # a byte that says nothing, such as a date
-            np.testing.assert_array_equal(loaded.weights, trained[0].weights)
-    assert refused > 200
+    shutil.copytree(folder, tmp_path / "few", ignore=shutil.ignore_patterns("build"))
+    write_jsonl(tmp_path / "few" / "good.jsonl", [{"text": text(1)}])
+    words = ("--config", str(tmp_path / "few" / "train.yaml"), "--force")
+    error = failed(tmp_path, "train", *words)
+    assert isinstance(error, InputError)
+    assert "only 1 documents to train" in str(error)
+    assert "good" in str(error)
 
 
-def test_load_of_an_array_header_that_lies_sets_no_memory_aside(
-    trained: tuple[LinearModel, classifier.Metrics], tmp_path: Path
-) -> None:
-    """A header that claims 2^26 weights with nothing behind it, and one that is no header."""
-    classifier.save(trained[0], str(tmp_path), trained[1])
-    path = tmp_path / "model.npz"
-    rewrite(path, count=np.array(1 << 26))
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 26,)}
-    )
-    for lie in (header.getvalue(), b"\x93NUMPY\x01\x00\x10\x00{'shape': ((((((", b"no"):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in members.items():
-                archive.writestr(name, lie if name == "weights.npy" else data)
-        with pytest.raises(InputError, match="cut short or damaged"):
-            classifier.load(str(tmp_path))
+@pytest.mark.parametrize("verb", ["score", "evaluate"])
+def test_model_that_is_cut_short_is_an_input_error(folder: Path, tmp_path: Path, verb: str) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("metrics.json", "train.yaml"):
+        shutil.copy(folder / name, copy / name)
+    data = (folder / "model.npz").read_bytes()
+    (copy / "model.npz").write_bytes(data[: len(data) // 2])
+    page = tmp_path / "page.txt"
+    page.write_text("a page")
+    words = (str(page), "--classifier", str(copy)) if verb == "score" else (str(copy),)
+    error = failed(folder, verb, *words)
+    assert "cut short or damaged" in str(error)
+    assert str(copy / "model.npz") in str(error)
 
 
-@pytest.mark.real
-@pytest.mark.slow
-def test_fit_on_real_pages_tells_news_from_the_crawl(real_data: Path, tmp_path: Path) -> None:
-    """News articles against the plain text of unfiltered pages; an area of .986 was measured."""
-    from warcio.archiveiterator import ArchiveIterator
-
-    with (real_data / "webtext" / "news.jsonl.zst").open("rb") as file:
-        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
-        news = [json.loads(line)["text"] for line in lines][::3]
-    pages = []
-    for path in sorted((real_data / "commoncrawl").glob("crawl-data/*/segments/*/wet/*.gz")):
-        with path.open("rb") as file:
-            for record in ArchiveIterator(file):
-                if record.rec_type == "conversion":
-                    pages += [record.content_stream().read().decode()]
-    assert len(pages) > 1000
-    model, metrics = fit(
-        positives=[pa.array(news)],
-        negatives=[pa.array(pages)],
-        features=Features(1 << 18, 1, "l2"),
-        truncate_characters=10_000,
-    )
-    assert metrics.roc_auc > 0.975
-    assert metrics.keep_rates[8].positives > 3 * metrics.keep_rates[8].negatives
-    alpha = classifier.fit_alpha(
-        quality.scores(pa.array(news), model), quality.scores(pa.array(pages), model)
-    )
-    assert 0.05 < alpha < 200
-    classifier.save(model, str(tmp_path), metrics)
-    assert (tmp_path / "model.npz").stat().st_size < 2_500_000
+@pytest.mark.parametrize("verb", ["train", "evaluate", "calibrate", "score"])
+def test_verb_help_has_an_example(folder: Path, verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "--help"]).stdout
+    assert f"Example: corpus classifier {verb}" in shown
+    assert "--json" in shown
