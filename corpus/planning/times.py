@@ -16,6 +16,7 @@ import numpy.typing as npt
 from corpus.metering.meter import Sums
 
 _CONDITION = 1e6  # of the scaled normal equations: terms that are told apart
+_ROUNDING = 1e-9  # of the largest term: less than nothing by so little is nothing
 Floats = npt.NDArray[np.float64]
 
 
@@ -115,4 +116,7 @@ def _solve(gram: Floats, target: Floats, terms: list[int]) -> tuple[Floats, Floa
         return None
     inverse = np.linalg.inv(scaled) / np.outer(scale, scale)
     values = inverse @ target[terms]
-    return (values, inverse) if bool((values >= 0).all()) else None
+    shares = values * scale  # in one unit, whatever that of the weight is
+    if shares.min() < -_ROUNDING * abs(shares).max():
+        return None
+    return np.maximum(values, 0.0), inverse
