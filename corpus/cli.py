@@ -60,7 +60,7 @@ def _build(
         made = build.build(recipe, folder, engine, meter, until)
     finally:
         engine.close()
-    history.record(recipe, made, meter)
+    history.record(recipe, made, meter, getattr(engine, "workers", 1))
     if json_output:
         _print_json(_summary(made))
         return

@@ -16,6 +16,8 @@ from corpus.manifest import Shard
 from corpus.metering.usage import Spending, processor_seconds
 from corpus.progress import Progress
 
+_LEAST_SECONDS = 1.0  # of work, for what else goes on in a machine to be told from it
+
 
 @dataclass(slots=True)
 class Sums:
@@ -117,6 +119,18 @@ class Meter:
         if spending.usage is not None and spending.usage.process == os.getpid():
             self._inside += spending.usage.cpu
         self._progress.spent(spending)
+
+    def slowdown(self, workers: int) -> float:
+        """Return how many times as long the build took as on cores that do nothing else.
+
+        Args:
+            workers: Tasks at a time.
+        """
+        ideal = self.leading
+        for sums in self.steps.values():
+            ideal += sums.cpu / max(1, min(workers, sums.tasks))
+        taken = sum(self.stages.values())
+        return max(1.0, taken / ideal) if ideal >= _LEAST_SECONDS else 1.0
 
     def begin(self) -> None:
         """See `Progress.begin`."""

@@ -98,6 +98,7 @@ class Constants:
         fixed_disk: Bytes of files that do not grow with the input.
         part_bytes: Of the files of each part, whatever is in them.
         rate: Bytes a second that were fetched; None when nothing was.
+        slowdown: How many times as long it took as on cores that do nothing else.
         notes: What a reader of the prediction has to know.
     """
 
@@ -110,6 +111,7 @@ class Constants:
     fixed_disk: int = 0
     part_bytes: float = 0.0
     rate: float | None = None
+    slowdown: float = 1.0
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -59,7 +59,10 @@ def forecast(
     if measured is None:
         return None
     cores = recipe.plan.cores or workers or len(os.sched_getaffinity(0))
-    prediction = predict(recipe, measured, _extents(recipe, measured), cores=cores)
+    # Cores that the recipe names are a cluster's: what else this machine does is not theirs.
+    slowdown = 1.0 if recipe.plan.cores else measured.slowdown
+    found = _extents(recipe, measured)
+    prediction = predict(recipe, measured, found, cores=cores, slowdown=slowdown)
     bill = cost.bill(prediction, recipe.plan)
     return Forecast(prediction, bill, cost.free_bytes(output))
 

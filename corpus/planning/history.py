@@ -33,7 +33,7 @@ def folder() -> Path:
     return Path(cache) / "corpusmill" / "builds"
 
 
-def record(recipe: Recipe, made: Build, meter: Meter) -> None:
+def record(recipe: Recipe, made: Build, meter: Meter, workers: int = 1) -> None:
     """Keep what a build has measured, with what earlier runs of it did of the steps it took over.
 
     Nothing is kept of a build that was not made to its end, and nothing is raised.
@@ -55,6 +55,7 @@ def record(recipe: Recipe, made: Build, meter: Meter) -> None:
             # What was built is all of it, whatever such a file has usually.
             extents={n: e for n, e in known.items() if e is not None and e.how == "measured"},
             driver=(meter.leading, 0.0),
+            slowdown=meter.slowdown(max(1, workers)),
         )
         storage.write_json(str(path), kept.to_json())
         _forget(path.parent)

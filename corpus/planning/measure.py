@@ -56,6 +56,7 @@ def constants_of(
     pieces: Mapping[str, Sequence[float]] | None = None,
     driver: tuple[float, float] = (0.0, 0.0),
     rate: float | None = None,
+    slowdown: float = 1.0,
     notes: tuple[str, ...] = (),
 ) -> Constants:
     """Return the constants of a build.
@@ -70,6 +71,7 @@ def constants_of(
         pieces: Of sources of which a sample was built: the bytes of each piece of it, in order.
         driver: Seconds of the process that led it: to start, and for each task.
         rate: Bytes a second that were fetched.
+        slowdown: How many times as long it took as on cores that do nothing else.
         notes: What a reader has to know.
     """
     units = _Units(build, pieces or {})
@@ -113,6 +115,7 @@ def constants_of(
         fixed_disk=round(disk.fixed),
         part_bytes=disk.own,
         rate=rate,
+        slowdown=slowdown,
         notes=notes,
     )
 

@@ -43,7 +43,12 @@ class _Stage:
 
 
 def predict(
-    recipe: Recipe, constants: Constants, extents: Mapping[str, Extent | None], *, cores: int
+    recipe: Recipe,
+    constants: Constants,
+    extents: Mapping[str, Extent | None],
+    *,
+    cores: int,
+    slowdown: float = 1.0,
 ) -> Prediction:
     """Return what a build of a recipe takes.
 
@@ -52,6 +57,7 @@ def predict(
         constants: What was measured, of this recipe or another.
         extents: How large the input of each source is; None where it is not known.
         cores: Processor cores.
+        slowdown: How many times as long tasks take on them as they would on idle ones.
     """
     known, unknown = known_sources(recipe, constants, extents)
     stages = {stage: _Stage() for stage in sections(recipe)}
@@ -59,6 +65,8 @@ def predict(
     _add_times(stages, known, constants, recipe, cores)
     fetched = sum(own.fetched for own in known.values())
     stages["crawl"].written += fetched
+    for own in stages.values():
+        own.wall *= slowdown
     if constants.rate:
         stages["crawl"].wall = max(stages["crawl"].wall, fetched / constants.rate)
     sources = tuple(_source(name, own, constants) for name, own in known.items())
@@ -82,7 +90,8 @@ def predict(
         disk=Estimate(disk.value + constants.fixed_disk, disk.error),
         peak=peak,
         cpu=sum((stage.cpu for stage in done), Estimate(leading, 0.0)),
-        wall=sum(stage.wall for stage in done) + leading,
+        wall=sum(stage.wall for stage in done) + leading * slowdown,
+        slowdown=slowdown,
         notes=(*constants.notes, *_other(recipe, constants), *_far(known)),
     )
 

@@ -85,7 +85,8 @@ class Prediction:
         disk: Bytes when the build is complete.
         peak: The most bytes on the disk at a time.
         cpu: Seconds of processor time.
-        wall: Seconds.
+        wall: Seconds, on cores as busy with other work as when the constants were measured.
+        slowdown: How many times as long that is as on cores that do nothing else.
         notes: What a reader has to know.
     """
 
@@ -100,4 +101,5 @@ class Prediction:
     peak: float
     cpu: Estimate
     wall: float
+    slowdown: float = 1.0
     notes: tuple[str, ...] = ()

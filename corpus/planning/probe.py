@@ -121,6 +121,7 @@ class _Probe:
             extents={name: sample.extent for name, sample in samples.items()},
             pieces={n: [p.bytes for p in s.pieces] for n, s in samples.items() if s.pieces},
             driver=driver,
+            slowdown=meters[-1].slowdown(max(1, getattr(self._engine, "workers", 1))),
             rate=fetched / max(seconds, 1e-3) if fetched else None,
             notes=tuple(self._notes),
         )

@@ -36,7 +36,12 @@ def describe(
     disk = f"{size(int(made.disk.value))} ± {_share(made.disk)}"
     yield f"disk: {disk}, at its peak {size(int(made.peak))}{space}"
     cores = f"{duration(made.cpu.value)} of core time ± {_share(made.cpu)}"
-    yield f"time: {duration(made.wall)} ({cores})"
+    busy = (
+        f"on cores as busy with other work as then, {made.slowdown:.1f} times that of idle ones; "
+        if made.slowdown > 1
+        else ""
+    )
+    yield f"time: {duration(made.wall)} ({busy}{cores})"
     if paid is not None:
         yield (
             f"money: {paid.total:,.2f} {paid.currency} (cores {paid.cores:,.2f}, disk "

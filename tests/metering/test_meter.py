@@ -10,7 +10,7 @@ from corpus.build import build
 from corpus.config import load_recipe
 from corpus.engine import LocalEngine
 from corpus.metering.meter import Meter, Sums, from_plain, plain
-from corpus.metering.usage import measured
+from corpus.metering.usage import Spending, Usage, measured
 from corpus.progress import Silent
 from tests.made import digests
 
@@ -76,3 +76,17 @@ def test_sums_of_a_later_build_say_how_much_there_is() -> None:
     joined.join(later)
     assert (joined.tasks, joined.cpu, joined.memory) == (3, 4.0, 5)
     assert (joined.all_tasks, joined.all_weight) == (6, 30.0)
+
+
+def test_a_build_that_waits_for_others_is_slowed_down() -> None:
+    meter = Meter(Silent(), "/out")
+    for _ in range(4):
+        usage = Usage(3.0, 9.0, 1, first=False, process=-1)
+        meter.spent(Spending("extract", "/out/extract-1", "a", 1, 1, usage))
+    meter.stages = {"extract": 12.0, "dedup": 6.0}
+    assert meter.slowdown(1) == 1.5
+    assert meter.slowdown(2) == 3.0
+    assert meter.slowdown(100) == 6.0
+    meter.stages = {"extract": 1.0}
+    assert meter.slowdown(1) == 1.0
+    assert Meter(Silent(), "/out").slowdown(1) == 1.0
