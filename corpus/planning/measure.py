@@ -12,20 +12,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from corpus import storage
 from corpus.build import Build
 from corpus.config import ClassifierTraining, Recipe
-from corpus.errors import CorpusError
-from corpus.manifest import MANIFEST, Manifest, read_manifest
 from corpus.manifest import fingerprint as digest_of
 from corpus.metering.meter import Key, Sums
 from corpus.parts import read_columns
-from corpus.planning.constants import Constants, SourceConstants, Unit
+from corpus.planning.constants import Constants, SourceConstants
+from corpus.planning.disk import Disk
 from corpus.planning.inputs import Extent, form
+from corpus.planning.units import Units
 
 # Documents whose clusters are counted: some 200 bytes each are held in memory.
 LARGEST = 3_000_000
-_FOOTERS = 8  # files of a role whose footers are looked at
 # The sections of the recipe that constants depend on, with keys that name files or change nothing.
 _SECTIONS = {
     "extract": {"recycle_pages", "max_failures"},
@@ -34,7 +32,6 @@ _SECTIONS = {
     "decontaminate": {"benchmarks"},
     "tokenize": {"encoder"},
 }
-_COUNTED = ("extract", "filter", "dedup", "decontaminate", "tokenize")
 
 
 @dataclass
@@ -74,9 +71,9 @@ def constants_of(
         slowdown: How many times as long it took as on cores that do nothing else.
         notes: What a reader has to know.
     """
-    units = _Units(build, pieces or {})
+    units = Units(build, pieces or {})
     clusters = _clusters(build, units)
-    disk = _Disk(build, units)
+    disk = Disk(build, units)
     sources: dict[str, SourceConstants] = {}
     for name, source in recipe.sources.items():
         own = units.of(name)
@@ -179,70 +176,7 @@ def _weighted(sums: Sums, weight: float) -> Sums:
     )
 
 
-class _Units:
-    """The units of a build: what each shard of `extract` made, and what later stages made of it."""
-
-    def __init__(self, build: Build, pieces: Mapping[str, Sequence[float]]) -> None:
-        extract = build.stage("extract")
-        self.parts: Counter[str] = Counter()
-        self._at: dict[tuple[str, str], int] = {}
-        self._units: dict[str, list[Unit]] = {}
-        for source in extract.sources():
-            shards = extract.of(source)
-            sizes = pieces.get(source) or _sizes(build, source, len(shards))
-            self._units[source] = [Unit(size) for size in sizes]
-            for at, shard in enumerate(shards):
-                self._at[source, shard.name] = min(at, len(sizes) - 1)
-                self.parts[source] += len(shard.all("documents"))
-        for stage in _COUNTED:
-            if stage in build.manifests:
-                self._count(stage, build.manifests[stage])
-
-    def _count(self, stage: str, manifest: Manifest) -> None:
-        for shard in manifest.shards:
-            at = self.at(shard.source, shard.name)
-            if at is None:
-                continue
-            unit = self._units[shard.source][at]
-            into, kept = dict(unit.into), dict(unit.kept)
-            into[stage] = into.get(stage, 0) + shard.counts.into
-            kept[stage] = kept.get(stage, 0) + shard.counts.kept
-            self._units[shard.source][at] = dataclasses.replace(
-                unit,
-                into=into,
-                kept=kept,
-                tokens=unit.tokens + shard.measures.get("tokens", 0),
-                validation=unit.validation + shard.measures.get("validation_tokens", 0),
-                text_bytes=unit.text_bytes + shard.measures.get("text_bytes", 0),
-            )
-
-    def of(self, source: str) -> list[Unit]:
-        """Return the units of a source."""
-        return self._units.get(source, [])
-
-    def at(self, source: str, shard: str) -> int | None:
-        """Return the unit that a shard of any stage belongs to, if it belongs to one."""
-        found = self._at.get((source, shard))
-        # A part of a shard of `extract` has its name and a number.
-        return self._at.get((source, shard.rpartition("-")[0])) if found is None else found
-
-    def add_foreign(self, source: str, at: int, other: str) -> None:
-        """Count a document that was dropped for one of another source."""
-        unit = self._units[source][at]
-        foreign = {**unit.foreign, other: unit.foreign.get(other, 0) + 1}
-        self._units[source][at] = dataclasses.replace(unit, foreign=foreign)
-
-
-def _sizes(build: Build, source: str, shards: int) -> list[float]:
-    """Return the bytes of the input of each shard of `extract`."""
-    crawl = build.stage("crawl")
-    sizes = [float(file.bytes) for shard in crawl.of(source) for file in shard.all("input")]
-    if len(sizes) == shards:
-        return sizes
-    return [sum(sizes) / max(1, shards)] * shards  # a dump that many tasks have shared
-
-
-def _clusters(build: Build, units: _Units) -> dict[str, _Clusters]:
+def _clusters(build: Build, units: Units) -> dict[str, _Clusters]:
     """Count the clusters of duplicates by the units that they are in."""
     dedup = build.manifests.get("dedup")
     if dedup is None or dedup.counts().into > LARGEST:
@@ -279,65 +213,3 @@ def _clusters(build: Build, units: _Units) -> dict[str, _Clusters]:
             if len(within) in names:
                 own.by_unit[unit, names[len(within)]] += 1
     return found
-
-
-class _Disk:
-    """The bytes of a build: those that grow with rows or tokens, with files, and those that do not.
-
-    Attributes:
-        rows: Of files that grow with the rows, by source and unit.
-        tokens: Of token shards.
-        samples: Of the sample that a classifier is trained on.
-        fixed: Of files that are of no source.
-        own: What files of a part have whatever is in them: footers, and entries in manifests.
-    """
-
-    def __init__(self, build: Build, units: _Units) -> None:
-        self.rows: Counter[tuple[str, int]] = Counter()
-        self.tokens: Counter[tuple[str, int]] = Counter()
-        self.samples: Counter[tuple[str, int]] = Counter()
-        self.fixed = self.own = 0.0
-        left = [manifest.folder for manifest in build.manifests.values()]
-        seen: set[str] = set()
-        while left:
-            folder = left.pop()
-            if folder in seen:
-                continue
-            seen.add(folder)
-            try:
-                manifest = read_manifest(folder)
-            except CorpusError:
-                continue  # a step that has been removed since
-            left += [storage.join(build.output, n) for n in manifest.summary.get("uses", ())]
-            entry = storage.size(storage.join(folder, MANIFEST)) / max(1, len(manifest.shards))
-            self.own += entry
-            if manifest.stage != "crawl":  # what is fetched has the size of the input
-                self._add(manifest, units)
-
-    def _add(self, manifest: Manifest, units: _Units) -> None:
-        grown = {"tokenize": self.tokens, "sample": self.samples}.get(manifest.stage, self.rows)
-        footers: dict[str, list[int]] = {}
-        for shard in manifest.shards:
-            at = units.at(shard.source, shard.name)
-            if at is None:
-                self.fixed += sum(output.bytes for output in shard.outputs)
-                continue
-            for output in shard.outputs:
-                known = footers.setdefault(output.role, [])
-                if len(known) < _FOOTERS:
-                    known.append(_footer(manifest.path(output), output.bytes))
-                grown[shard.source, at] += output.bytes - sum(known) // len(known)
-        # Each part has a file of each role, but for those of validation, which few parts have.
-        self.own += sum(sum(known) / len(known) for known in footers.values())
-
-
-def _footer(path: str, size: int) -> int:
-    """Return the bytes of the footer of a Parquet or Arrow file, and 0 of another."""
-    with storage.open_input(path) as file:
-        file.seek(max(0, size - 10))
-        tail = file.read()
-    for magic in (b"PAR1", b"ARROW1"):
-        if tail.endswith(magic):
-            end = tail.removesuffix(magic)
-            return min(size, int.from_bytes(end[-4:], "little") + len(magic) + 4)
-    return 0
