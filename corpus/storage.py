@@ -16,6 +16,7 @@ import json
 import mmap
 import os
 import platform
+import posixpath
 import shutil
 import tempfile
 import urllib.parse
@@ -31,6 +32,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRITE_ERRORS = {*_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 # Not every client of a store wraps its errors: these packages have roots of their own.
 _CLIENTS = ("aiobotocore.", "aiohttp.", "botocore.", "gcsfs.", "google.")
+# botocore lets 10 requests go at once, and makes the threads of a loader wait for each other.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {"config_kwargs": {"max_pool_connections": 64}},
+}
 
 
 def is_remote(path: str) -> bool:
@@ -49,7 +54,7 @@ def _filesystem(path: str) -> Any:
     scheme = path.split("://", 1)[0]
     try:
         # Other processes write too: a cached listing would hide what they have made.
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
     except ImportError as error:
         extra = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}.get(scheme)
         fix = f"Install it: pip install 'corpusmill[{extra}]'" if extra else None
@@ -113,6 +118,17 @@ def join(folder: str, *parts: str) -> str:
     return "/".join([folder.rstrip("/"), *parts] if folder else parts)
 
 
+def resolve(folder: str, path: str) -> str:
+    """Return the place of a file that is named relative to a folder, also with `..`.
+
+    Keys of object stores are plain text: `a/../b` is not `b` there.
+    """
+    if not is_remote(folder):
+        return join(folder, path)
+    scheme, _, rest = folder.partition("://")
+    return f"{scheme}://{posixpath.normpath(join(rest, path))}"
+
+
 def name(path: str) -> str:
     """Return the last component of a path; of a web address without its query."""
     if path.startswith(("http://", "https://")):
@@ -162,6 +178,20 @@ def read_bytes(path: str) -> bytes:
     """Return a whole file. Raises `InputError` when it cannot be read."""
     with open_input(path) as file, _reading(path):
         return file.read()
+
+
+def read_range(path: str, start: int, end: int) -> bytes:
+    """Return bytes [start, end) of a file, in one request; fewer where it ends before.
+
+    Raises:
+        InputError: It is missing or cannot be read.
+    """
+    with _reading(path):
+        if is_remote(path):
+            return bytes(_filesystem(path).cat_file(path, start=start, end=end))
+        with Path(_local(path)).open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
 
 
 def read_json(path: str) -> Any:
@@ -234,6 +264,24 @@ def list_folder(path: str) -> list[str]:
             return sorted({name(entry) for entry in filesystem.ls(path, detail=False)})
     folder = Path(_local(path))
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """Return the bytes of the files in a folder by name, in few requests where there are many.
+
+    Nothing when there is no such folder, or when the store cannot list (plain HTTP).
+    """
+    if folder.startswith(("http://", "https://")):
+        return {}
+    if not is_remote(folder):
+        found = Path(_local(folder)).iterdir() if Path(_local(folder)).is_dir() else ()
+        return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
+    filesystem = _filesystem(folder)
+    with _reading(folder):
+        if not filesystem.exists(folder):
+            return {}
+        entries = filesystem.ls(folder, detail=True)
+    return {name(e["name"]): int(e["size"]) for e in entries if e["type"] == "file"}
 
 
 def make_folder(path: str) -> None:
@@ -336,7 +384,9 @@ def link(source: str, target: str) -> None:
         try:
             os.link(_local(source), temporary)
         except OSError:  # another file system, or one without links
-            shutil.copyfile(_local(source), temporary)
+            # Not copyfile: its error names the source, and a full disk is about the target.
+            with open_input(source) as file, temporary.open("wb") as copy:
+                shutil.copyfileobj(file, copy, _BLOCK)
 
 
 def digest(path: str) -> tuple[int, str]:

@@ -51,7 +51,7 @@ def table(model: type[settings.Settings]) -> Iterator[str]:
                 default = ""
             else:
                 default = f"`{json.dumps(value, ensure_ascii=False)}`"
-        yield f"| `{name}` | {kind} | {default} | {field.description or ''} |"
+        yield f"| `{name}` | {kind} | {default} | {' '.join((field.description or '').split())} |"
 
 
 def reference(

@@ -53,7 +53,7 @@ def write(sequences: MixtureSequences, files: Files, split: str | None) -> None:
             for source, target in pairs:
                 for suffix in (".bin", ".idx"):
                     path = storage.join(files.folder, target.prefix + suffix)
-                    storage.link(storage.join(folder, source.prefix + suffix), path)
+                    storage.link(storage.resolve(folder, source.prefix + suffix), path)
                     files.add(target.prefix + suffix)
     for name, text in texts.items():
         if text:

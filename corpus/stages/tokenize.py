@@ -38,7 +38,7 @@ class Encoder(Protocol):
     vocabulary_size: int
     end_of_text: int
 
-    def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
+    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text, without end of text."""
 
 
@@ -186,12 +186,13 @@ def _write_split(
     with contextlib.ExitStack() as stack:
         path = storage.join(task.folder, prefix)
         writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
-        for given in _texts(task.part, rows, task.cuts):
-            texts, numbers = mask_texts(given, task.mask)
-            masked.update(numbers)
-            for text, tokens in zip(texts, encoder.encode(texts), strict=True):
-                size += len(text.encode())
-                writer.write_document(np.append(tokens, np.uint32(encoder.end_of_text)))
+        for texts in _texts(task.part, rows, task.cuts):
+            if task.mask:
+                marked, numbers = mask_texts([text.decode() for text in texts], task.mask)
+                texts = [text.encode() for text in marked]
+                masked.update(numbers)
+            size += sum(map(len, texts))
+            writer.write_documents(encoder.encode_utf8(texts), encoder.end_of_text)
     lengths = np.frombuffer(writer.lengths, dtype=np.int32)
     table = f"{prefix}.documents.parquet"
     with storage.publish(storage.join(task.folder, table)) as temporary:
@@ -205,17 +206,27 @@ def _write_split(
     return files, tokens_total, size, masked
 
 
-def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[str]]:
-    """Yield the texts of the chosen rows, what is cut out left out."""
+def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[bytes]]:
+    """Yield the texts of the chosen rows as UTF-8, what is cut out left out."""
     removed = read_columns(part.verdict, ["cuts"])["cuts"] if cuts and part.verdict else None
     for start, batch in batches(part, ["text"]):
         chosen = np.flatnonzero(rows[start : start + len(batch)])
-        texts = batch.column("text").take(pa.array(chosen)).to_pylist()
+        if not chosen.size:
+            continue
+        texts = [*_values(batch.column("text").cast(pa.large_binary()), chosen)]
         if removed is not None:
             spans = removed.take(pa.array(chosen + start)).to_pylist()
-            texts = [apply_cuts(t, s) for t, s in zip(texts, spans, strict=True)]
-        if texts:
-            yield texts
+            texts = [cut_bytes(t, s) if s else t for t, s in zip(texts, spans, strict=True)]
+        yield texts
+
+
+def _values(column: pa.LargeBinaryArray, rows: npt.NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield values of a column, each copied once: `take` and `to_pylist` would copy twice."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[column.offset :]
+    view = memoryview(data if data is not None else b"")
+    for start, end in zip(bounds[rows].tolist(), bounds[rows + 1].tolist(), strict=True):
+        yield bytes(view[start:end])
 
 
 def mask_texts(
@@ -236,16 +247,18 @@ def mask_texts(
 
 
 def apply_cuts(text: str, spans: Sequence[dict[str, int]] | None) -> str:
-    """Return a text without the byte ranges that were cut out of it.
+    """Return a text without the byte ranges that were cut out of it."""
+    return cut_bytes(text.encode(), spans).decode() if spans else text
+
+
+def cut_bytes(data: bytes, spans: Sequence[dict[str, int]]) -> bytes:
+    """Return a text in UTF-8 without the byte ranges that were cut out of it.
 
     The pieces are joined by a blank line, so that no word is made of the ends of two pieces.
     """
-    if not spans:
-        return text
-    data = text.encode()
     pieces, start = [], 0
     for span in spans:
-        pieces.append(data[start : span["start"]].decode())
+        pieces.append(data[start : span["start"]])
         start = span["end"]
-    pieces.append(data[start:].decode())
-    return "\n\n".join(piece for piece in pieces if piece)
+    pieces.append(data[start:])
+    return b"\n\n".join(piece for piece in pieces if piece)

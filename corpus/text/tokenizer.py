@@ -10,7 +10,8 @@ are never looked for in text: a page that says "<|endoftext|>" is encoded as tho
 
 from __future__ import annotations
 
-import base64
+import binascii
+import functools
 import hashlib
 import importlib.resources
 import re
@@ -36,6 +37,7 @@ _GPT2_DIGEST = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930
 # The engine gives up after 1,000,000 steps back, which `\s+(?!\S)` reaches on a run of that many
 # spaces (measured: 400,000 pass, 1,000,000 fail), so longer runs than this are cut beforehand.
 _LONG_RUN = 1 << 16
+_LOOK = 16  # characters
 # \s of the Rust engine is Unicode's White_Space; Python's own \s has four control characters more.
 _WHITE_SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _LONG_RUN_END = re.compile(rf"{_WHITE_SPACE}{{{_LONG_RUN},}}+(?=.)", re.DOTALL)
@@ -56,7 +58,11 @@ class Tokenizer:
         self.vocabulary_size = vocabulary.size
         self.end_of_text = vocabulary.end_of_text
         self._ranks = vocabulary.ranks
-        self.digest = hashlib.sha256(self.ranks_file()).hexdigest()
+        ranks = sorted(vocabulary.ranks.items(), key=lambda item: item[1])
+        self._ranks_file = b"".join(
+            b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in ranks
+        )
+        self.digest = hashlib.sha256(self._ranks_file).hexdigest()
         self._known = np.zeros(vocabulary.size, dtype=bool)
         self._known[[*vocabulary.ranks.values(), vocabulary.end_of_text]] = True
         self._encoding = tiktoken.Encoding(
@@ -68,8 +74,7 @@ class Tokenizer:
 
     def ranks_file(self) -> bytes:
         """Return the vocabulary as a tiktoken ranks file, in ascending order."""
-        ranks = sorted(self._ranks.items(), key=lambda item: item[1])
-        return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in ranks)
+        return self._ranks_file
 
     def encode(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
         """Return the token ids of each text.
@@ -78,6 +83,10 @@ class Tokenizer:
         UTF-8 cannot hold, become U+FFFD.
         """
         return [self._encode(text) for text in texts]
+
+    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
+        """Return the token ids of each text, given as UTF-8."""
+        return [self._encode(text.decode()) for text in texts]
 
     def _encode(self, text: str) -> npt.NDArray[np.uint32]:
         if len(text) <= _LONG_RUN:
@@ -124,6 +133,10 @@ def cut(text: str) -> list[str]:
     takes all but that one). The split never looks back, and a run that ends a text is taken whole,
     so the ids of the pieces, put together, are the ids of the text.
     """
+    # Such a run covers one of these places; looking at those alone takes no time.
+    looks = range(0, len(text), _LONG_RUN - _LOOK)
+    if not any(text[place : place + _LOOK].isspace() for place in looks):
+        return [text]
     places = [match.end() - 1 for match in _LONG_RUN_END.finditer(text)]
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
@@ -147,8 +160,14 @@ def load(vocabulary: str) -> Tokenizer:
                 why=f"Their SHA-256 is not {_GPT2_DIGEST}",
                 fix="Install the package again",
             )
-        return Tokenizer(from_ranks(data, name="gpt2", where="corpus/text/gpt2.tiktoken"))
+        return _built(data, "gpt2", "corpus/text/gpt2.tiktoken")
     with storage.open_input(vocabulary) as file:
         data = file.read(MAX_FILE_BYTES + 1)
-    parse = from_json if vocabulary.endswith(".json") else from_ranks
-    return Tokenizer(parse(data, name=storage.name(vocabulary), where=vocabulary))
+    return _built(data, storage.name(vocabulary), vocabulary)
+
+
+@functools.lru_cache(maxsize=2)
+def _built(data: bytes, name: str, where: str) -> Tokenizer:
+    """Build a vocabulary, or return the one built before: it takes as long as 5 MB of text."""
+    parse = from_json if where.endswith(".json") else from_ranks
+    return Tokenizer(parse(data, name=name, where=where))

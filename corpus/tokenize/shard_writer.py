@@ -19,7 +19,7 @@ from __future__ import annotations
 import array
 import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -77,22 +77,41 @@ class ShardWriter:
         """
         if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
             raise TypeError(f"a document is one row of integers, not {tokens.dtype}{tokens.shape}")
+        self._require_length(tokens.size)
+        self._append(tokens)
+        self.lengths.append(tokens.size)
+
+    def write_documents(self, rows: Sequence[Tokens], end_of_text: int) -> None:
+        """Append documents, each with end of text behind it: the ids are looked at all at once.
+
+        Raises:
+            InputError: As for `write_document`.
+        """
+        lengths = [len(row) + 1 for row in rows]
+        self._require_length(max(lengths, default=0))
+        end = np.array([end_of_text], dtype=np.uint32)
+        self._append(np.concatenate([end[:0], *(part for row in rows for part in (row, end))]))
+        self.lengths.extend(lengths)
+
+    def _require_length(self, length: int) -> None:
+        if length > _LONGEST:
+            raise InputError(
+                f"a document has {length:,} tokens",
+                where=str(self._bin),
+                why="The shard format holds at most 2,147,483,647 tokens a document",
+            )
+
+    def _append(self, tokens: Tokens) -> None:
         if tokens.size:
-            low, high = int(tokens.min()), int(tokens.max())
+            low = 0 if tokens.dtype.kind == "u" else int(tokens.min())
+            high = int(tokens.max())
             if low < 0 or high >= self.vocabulary_size:
                 raise InputError(
                     f"token {low if low < 0 else high} is outside the vocabulary",
                     where=str(self._bin),
                     why=f"The vocabulary has {self.vocabulary_size:,} ids",
                 )
-        if tokens.size > _LONGEST:
-            raise InputError(
-                f"a document has {tokens.size:,} tokens",
-                where=str(self._bin),
-                why="The shard format holds at most 2,147,483,647 tokens a document",
-            )
         self._file.write(np.ascontiguousarray(tokens, dtype=self.dtype.newbyteorder("<")).data)
-        self.lengths.append(tokens.size)
         self.tokens_total += tokens.size
 
     def close(self) -> None:

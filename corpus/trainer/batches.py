@@ -20,7 +20,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,20 @@ class Sequences(Protocol):
 
     def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return token ids [len(positions), sequence_length + 1]."""
+
+
+@runtime_checkable
+class FetchedSequences(Sequences, Protocol):
+    """Sequences that lie elsewhere, and are fetched sooner when it is known which come next.
+
+    Attributes:
+        look_ahead: Positions, from the one that is read on, that are worth being told.
+    """
+
+    look_ahead: int
+
+    def expect(self, positions: NDArray[np.int64]) -> None:
+        """Begin to fetch the sequences at these positions."""
 
 
 class Batches(Iterator[NDArray[Any]]):
@@ -150,8 +164,14 @@ class _Reader:
 
     def _run(self, sequences: Sequences, first: int, count: int, stride: int) -> None:
         offsets = np.arange(count, dtype=np.int64)
+        expecting = sequences if isinstance(sequences, FetchedSequences) else None
+        ahead = -(-expecting.look_ahead // count) * stride if expecting else 0
+        expected = first + stride  # reading tells what is read
         while not self._stopping.is_set():
             try:
+                while expecting and expected < first + ahead:
+                    expecting.expect(expected + offsets)
+                    expected += stride
                 item: NDArray[Any] | BaseException = sequences.read(first + offsets)
             except BaseException as error:  # noqa: BLE001 - raised again where the batch is asked for
                 item = error

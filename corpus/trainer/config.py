@@ -4,8 +4,8 @@ A default that is a number of the papers says where it is printed (GPT-3 Appendi
 place is named). There is no default for what no paper publishes and a result depends on: the
 seed, the length of the run, and the size, batch and learning rate of a model that is no preset.
 
-Paths (`mixture`, `output`) are relative to the working directory, as the output folder of a build
-is, and not to the recipe: they name what was built here.
+Paths (`mixture`, `output`, `cache.folder`) are relative to the working directory, as the output
+folder of a build is, and not to the recipe: they name what was built here.
 """
 
 from __future__ import annotations
@@ -113,6 +113,19 @@ class CheckpointConfig(Settings):
     """Number of checkpoints kept, the latest ones. Ours: one to use, one if that is damaged."""
 
 
+class CacheConfig(Settings):
+    """Where shards of a mixture in an object store are kept meanwhile. Not used for local ones."""
+
+    folder: str | None = None
+    """A folder on this machine, which its processes share. Left out, it is
+    `$XDG_CACHE_HOME/corpusmill/shards`, or the same in `~/.cache`."""
+    bytes: PositiveInt = 16 << 30
+    """The most that it takes: what was used longest ago goes. Ours: 16 GiB, the training tokens of
+    8 billion in uint16."""
+    block: PositiveInt | None = None
+    """Bytes of one request. Left out, it is 1 MiB where all of the mixture fits, else 64 KiB."""
+
+
 class SampleConfig(Settings):
     """The text that the model writes when training is done."""
 
@@ -132,7 +145,8 @@ class TrainConfig(Settings):
     """All of `train.yaml`."""
 
     mixture: str
-    """`mixture.json`, or the output folder of a build, whose current mix is then used."""
+    """`mixture.json`, or the output folder of a build, whose current mix is then used; local, or
+    in a store (`s3://`)."""
     output: str
     """Folder for checkpoints, metrics and the sample. A run that stopped goes on from it."""
     seed: int = Field(ge=0, lt=2**63)
@@ -163,6 +177,8 @@ class TrainConfig(Settings):
     """Steps between two looks at the loss: on a GPU each look waits for it. Ours."""
     prefetch: PositiveInt = 4
     """Batches that are read ahead. Ours."""
+    cache: CacheConfig = CacheConfig()
+    """Where shards of a mixture in an object store are kept meanwhile."""
     sample: SampleConfig = SampleConfig()
     """The text at the end."""
 

@@ -94,7 +94,7 @@ def train(config: TrainConfig, *, report: Callable[[Metrics], None]) -> Summary:
             fix="Name a local folder, and copy it when the run is done",
         )
     device = choose_device(config.device)
-    data = MixtureSequences.open(find_mixture(config.mixture))
+    data = MixtureSequences.open(find_mixture(config.mixture), cache=config.cache)
     shape = config.model.architecture(data.vocabulary_size)
     check_fit(shape, data)
     plan = schedule(config, data.sequence_length)

@@ -57,6 +57,7 @@ class PackedSequences:
         sequences: Of the mixture.
 
     Attributes:
+        look_ahead: As of the mixture's own sequences.
         padding: Share of the tokens of all rows that stand for nothing, per source.
 
     Raises:
@@ -91,6 +92,7 @@ class PackedSequences:
             windows=tuple(map(len, self._rows)),
         )
         self._located = Located(self._order)
+        self.look_ahead = sequences.look_ahead
 
     @functools.cached_property
     def digest(self) -> str:
@@ -98,12 +100,26 @@ class PackedSequences:
         text = f"best-fit {_VERSION} {self._sequences.digest}"
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def expect(self, positions: NDArray[np.int64]) -> None:
+        """Have what `read` will need for these positions fetched, if it lies in a store."""
+        if not self.look_ahead:
+            return
+        sources, windows = self._located(positions)
+        for source in np.unique(sources).tolist():
+            rows = self._rows[source]
+            pieces = np.concatenate(
+                [np.arange(rows.firsts[w], rows.firsts[w + 1]) for w in windows[sources == source]]
+            )
+            stream = self._sequences.stream(source)
+            stream.expect(rows.starts[pieces], rows.lengths[pieces])
+
     def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Return token ids [len(positions), sequence_length + 1] in the type of the shards.
 
         Raises:
             IntegrityError: A token is not in the vocabulary.
         """
+        self.expect(positions)
         sources, windows = self._located(positions)
         width = self.sequence_length + 1
         dtype = np.dtype(self._sequences.mixture.dtype)

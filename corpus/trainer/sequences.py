@@ -1,7 +1,8 @@
-"""The sequences of a mix: token ids at any position of its order, out of mapped shards.
+"""The sequences of a mix: token ids at any position of its order, out of its shards.
 
-`mixture.json` in, arrays of token ids out. numpy and memory maps only: `Batches` reads ahead from
-here, and any other trainer can.
+`mixture.json` in, arrays of token ids out. Shards on this machine are mapped into memory; those in
+an object store are read in blocks through a cache (corpus.trainer.remote_shards), and give the same
+arrays. numpy only: `Batches` reads ahead from here, and any other trainer can.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from corpus.mix.mixture import Mixture, ShardEntry
 from corpus.mix.order import Order
 from corpus.text import tokenizer
 from corpus.tokenize.shards import TokenShard, TokenStream
+from corpus.trainer.config import CacheConfig
+from corpus.trainer.remote_shards import RemoteShards
 
 _GROUP = 4096  # positions that are located at once: 0.14 µs each, and 6 µs in batches of 32
 
@@ -60,26 +63,31 @@ class MixtureSequences:
 
     Args:
         mixture: The mixture.
-        path: Its `mixture.json` on this machine; the shards are found relative to its folder.
+        path: Its `mixture.json`, a local path or a URL; the shards are found relative to its
+            folder.
+        cache: Where blocks of shards are kept, if it is a URL; None: the defaults.
+
+    Attributes:
+        look_ahead: Positions that are worth being told ahead (`expect`); 0 for local shards.
 
     Raises:
-        InputError: The mixture is remote, or a shard is missing.
+        InputError: A shard is missing.
         IntegrityError: A shard is not the one that the mixture was made from.
+        OutputError: The cache cannot be written.
     """
 
-    def __init__(self, mixture: Mixture, *, path: str) -> None:
-        if storage.is_remote(path):
-            raise InputError(
-                "shards are mapped into memory, and have to be on this machine",
-                where=path,
-                fix="Copy the mix and tokenize folders of the build, and name the copy",
-            )
+    def __init__(self, mixture: Mixture, *, path: str, cache: CacheConfig | None = None) -> None:
         self.mixture = mixture
         self.path = path
         self.sequence_length = mixture.sequence_length
         self.vocabulary_size = mixture.vocabulary.size
         self.sources = [source.name for source in mixture.sources]
         self._dtype = np.dtype(mixture.dtype)
+        self._folder = path.rpartition("/")[0] or "."
+        self._remote: RemoteShards | None = None
+        if storage.is_remote(path):
+            self._remote = RemoteShards(mixture, self._folder, cache or CacheConfig())
+        self.look_ahead = self._remote.reader.most_ahead if self._remote else 0
         self._located = Located(mixture.order)
         self._training = [self._stream(source.shards) for source in mixture.sources]
         self._held_out = {
@@ -87,20 +95,25 @@ class MixtureSequences:
         }
 
     @classmethod
-    def open(cls, path: str) -> MixtureSequences:
+    def open(cls, path: str, *, cache: CacheConfig | None = None) -> MixtureSequences:
         """Open `mixture.json` and its shards.
+
+        Args:
+            path: Of `mixture.json`, a local path or a URL.
+            cache: Where blocks of shards are kept, if it is a URL; None: the defaults.
 
         Raises:
             InputError: It is missing or no mixture, or as for the class.
             IntegrityError: It was changed by hand, or as for the class.
         """
-        return cls(Mixture.from_json(storage.read_json(path), where=path), path=path)
+        return cls(Mixture.from_json(storage.read_json(path), where=path), path=path, cache=cache)
 
     def _stream(self, entries: Sequence[ShardEntry]) -> TokenStream:
-        folder = self.path.rpartition("/")[0] or "."
+        if self._remote is not None:
+            return TokenStream([self._remote.open(entry) for entry in entries])
         shards = []
         for entry in entries:
-            shard = TokenShard(storage.join(folder, entry.prefix))
+            shard = TokenShard(storage.join(self._folder, entry.prefix))
             if shard.tokens_total != entry.tokens or shard.dtype != self._dtype:
                 raise IntegrityError(
                     "the token shard is not the one that the mixture was made from",
@@ -129,11 +142,27 @@ class MixtureSequences:
             IntegrityError: A token is not in the vocabulary.
         """
         sources, starts = self.locate(positions, held_out=held_out)
+        self._expect(sources, starts, held_out)
         rows = np.empty((len(positions), self.sequence_length + 1), dtype=self._dtype)
         for index in np.unique(sources).tolist():
             of_source = sources == index
             rows[of_source] = self._gather(self.stream(index, held_out), starts[of_source])
         return rows
+
+    def expect(self, positions: NDArray[np.int64]) -> None:
+        """Have what `read` will need for these positions fetched, if it lies in a store."""
+        if self._remote is not None:
+            self._expect(*self.locate(positions), False)
+
+    def _expect(
+        self, sources: NDArray[np.int32], starts: NDArray[np.int64], held_out: bool
+    ) -> None:
+        if self._remote is None:
+            return
+        width = np.full(len(starts), self.sequence_length + 1)
+        for index in np.unique(sources).tolist():
+            of_source = sources == index
+            self.stream(index, held_out).expect(starts[of_source], width[of_source])
 
     def locate(
         self, positions: NDArray[np.int64], *, held_out: bool = False
@@ -167,6 +196,7 @@ class MixtureSequences:
         """
         present = self.mixture.validation_windows()[self.sources.index(source)]
         starts = np.arange(min(count, present)) * self.sequence_length
+        self._expect(np.full(len(starts), self.sources.index(source), np.int32), starts, True)
         return self._gather(self._held_out[source], starts)
 
     def _gather(self, stream: TokenStream, starts: NDArray[np.int64]) -> NDArray[Any]:
@@ -199,7 +229,7 @@ class MixtureSequences:
         vocabulary = self.mixture.vocabulary
         name = vocabulary.name
         if name != "gpt2":  # a file beside the mixture
-            name = storage.join(self.path.rpartition("/")[0] or ".", name)
+            name = storage.resolve(self._folder, name)
         loaded = tokenizer.load(name)
         if loaded.digest != vocabulary.digest:
             raise InputError(

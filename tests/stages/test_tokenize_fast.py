@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from tests.text.test_fast_tokenizer import Encoder
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> type[Encoder]:
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Encoder]]:
     module = types.ModuleType("gigatoken")
     module.Tokenizer = Encoder  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "gigatoken", module)
     monkeypatch.setattr(fast_tokenizer, "installed", lambda: True)
     monkeypatch.setattr(Encoder, "wrong", staticmethod(lambda text: False))
     monkeypatch.setattr(Encoder, "made", 0)
-    return Encoder
+    fast_tokenizer._shared.cache_clear()  # of a test before
+    yield Encoder
+    fast_tokenizer._shared.cache_clear()
 
 
 def build(folder: Path, encoder: str) -> Build:

@@ -104,13 +104,6 @@ def test_a_token_outside_the_vocabulary_is_refused_where_it_is_read(mix: str) ->
         MixtureSequences.open(mix).read(np.arange(8))
 
 
-def test_a_remote_mix_is_refused() -> None:
-    order = Mixture.__new__(Mixture)
-
-    with pytest.raises(InputError, match="have to be on this machine"):
-        MixtureSequences(order, path="s3://bucket/mix/mixture.json")
-
-
 def test_positions_that_are_looked_up_in_groups_are_those_of_the_order(
     mix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
