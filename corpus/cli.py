@@ -48,15 +48,20 @@ def _build(
     from corpus import build
     from corpus.config import load_recipe
     from corpus.engine import make_engine
+    from corpus.metering.meter import Meter
+    from corpus.planning import forecast, history
     from corpus.progress import make_progress
 
     recipe = load_recipe(config, sets or [])
     engine = make_engine(engine_name, workers)
     folder = output or build.default_output(recipe)
+    forecast.check_build(recipe, folder)
+    meter = Meter(make_progress(json_output), folder)
     try:
-        made = build.build(recipe, folder, engine, make_progress(json_output), until)
+        made = build.build(recipe, folder, engine, meter, until)
     finally:
         engine.close()
+    history.record(recipe, made, meter, getattr(engine, "workers", 1))
     if json_output:
         _print_json(_summary(made))
         return

@@ -565,6 +565,34 @@ class Mix(Settings):
     """Sequences a block; in every block each source has its share to within one sequence."""
 
 
+class Prices(Settings):
+    """What machines, disks and networks cost, in one currency."""
+
+    currency: str = "USD"
+    """Name of the currency."""
+    core_hour: Annotated[float, Field(ge=0)] = 0.0
+    """An hour of one processor core."""
+    gb_month: Annotated[float, Field(ge=0)] = 0.0
+    """A month of 10^9 bytes of disk."""
+    egress_gb: Annotated[float, Field(ge=0)] = 0.0
+    """The transfer of 10^9 bytes of input to where the build runs."""
+
+
+class Planning(Settings):
+    """What `corpus plan` reckons with; nothing of it changes what is built."""
+
+    prices: Prices | None = None
+    """Prices; without them no money is shown."""
+    months: Annotated[float, Field(gt=0)] = 1.0
+    """Months that the disk is paid for."""
+    cores: Annotated[int, Field(ge=1)] | None = None
+    """Cores of the cluster; those of this machine, or `--workers`, by default."""
+    sample_bytes: Annotated[int, Field(ge=100_000)] = 64_000_000
+    """Bytes of each source that `--probe` builds at most."""
+    inputs: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Bytes of the input of sources by name, where they cannot be looked at: not there yet, say."""
+
+
 class Recipe(Settings):
     """A whole build."""
 
@@ -590,6 +618,8 @@ class Recipe(Settings):
     """Tokenisation; left out without this key."""
     mix: Mix | None = None
     """Mixing; left out without this key."""
+    plan: Planning = Planning()
+    """What `corpus plan` reckons with."""
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
@@ -638,6 +668,8 @@ class Recipe(Settings):
             yield "filter.alpha", f"would keep pages that prefilter.alpha {look.alpha:g} has spared"
 
     def _stage_problems(self) -> Iterator[tuple[str, str]]:
+        for name in self.plan.inputs.keys() - self.sources.keys():
+            yield f"plan.inputs.{name}", "is no source"
         if self.mix is not None:
             if self.tokenize is None:
                 yield "mix", "needs tokenize: add `tokenize: {vocabulary: gpt2}`"

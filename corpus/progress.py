@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from corpus.manifest import Shard
+from corpus.metering.usage import Spending
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -29,6 +30,9 @@ class Progress(Protocol):
 
     def advance(self, shard: Shard | None, weight: int) -> None:
         """A shard (or a task without one) is done; it was `weight` units of work."""
+
+    def spent(self, spending: Spending) -> None:
+        """A task is done, and this is what it has cost."""
 
     def end(self, line: str) -> None:
         """The stage is complete; `line` says what came of it."""
@@ -71,6 +75,9 @@ class Silent:
 
     def advance(self, shard: Shard | None, weight: int) -> None:
         """See `Progress.advance`."""
+
+    def spent(self, spending: Spending) -> None:
+        """See `Progress.spent`."""
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""
@@ -139,6 +146,9 @@ class Lines:
             return f"0%, {rate}"
         return f"{share:.0%}, {rate}, {seconds * (1 - share) / share:.0f} s left"
 
+    def spent(self, spending: Spending) -> None:
+        """See `Progress.spent`."""
+
     def end(self, line: str) -> None:
         """See `Progress.end`."""
         status = self._status() if self._status is not None else ""
@@ -206,6 +216,9 @@ class Terminal:
             rate = ", ".join(filter(None, (self._status(), f"{self._left} files left")))
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=weight, rate=rate)
+
+    def spent(self, spending: Spending) -> None:
+        """See `Progress.spent`."""
 
     def end(self, line: str) -> None:
         """See `Progress.end`."""

@@ -20,6 +20,7 @@ from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError
 from corpus.manifest import MANIFEST, Manifest, Output, Shard, fingerprint, read_manifest
 from corpus.manifest import shard_from_json as _shard
+from corpus.metering.usage import Spending, Usage, measured
 from corpus.progress import Progress
 
 RECEIPTS = ".receipts"  # with a dot, so that it cannot be the folder of a source
@@ -59,12 +60,12 @@ class _Work(Generic[T]):
     task: T
 
 
-def _make(work: _Work[T]) -> Shard:
-    """Do one task and leave its receipt, so that no one has to do it again."""
-    shard = work.function(work.task)
+def _make(work: _Work[T]) -> tuple[Shard, Usage]:
+    """Do one task and leave its receipt, so that no one has to do it again; say what it cost."""
+    shard, usage = measured(work.function, work.task)
     pa.default_memory_pool().release_unused()  # or a worker holds what its largest task needed
     storage.write_json(_receipt(work.task), dataclasses.asdict(shard))
-    return shard
+    return shard, usage
 
 
 def _receipt(task: Task) -> str:
@@ -138,6 +139,7 @@ class StageFolder(Generic[T]):
                 shard = self._linked(task, elsewhere)
             if shard is not None:
                 done[index] = shard
+                progress.spent(self._spending(task, shard, None))
         left = [index for index in range(len(self.tasks)) if index not in done]
         progress.start(
             self.stage,
@@ -146,10 +148,15 @@ class StageFolder(Generic[T]):
             shards=len(self.tasks),
         )
         results = engine.map(_make, [_Work(function, self.tasks[index]) for index in left])
-        for index, shard in zip(left, results, strict=True):
+        for index, (shard, usage) in zip(left, results, strict=True):
             done[index] = shard
+            progress.spent(self._spending(self.tasks[index], shard, usage))
             progress.advance(shard, self.tasks[index].weight)
         return [done[index] for index in range(len(self.tasks))]
+
+    def _spending(self, task: T, shard: Shard, usage: Usage | None) -> Spending:
+        written = sum(o.bytes for o in shard.outputs if not is_elsewhere(o.path))
+        return Spending(self.stage, self.path, task.source, task.weight, written, usage)
 
     def finish(self, shards: Sequence[Shard], summary: Mapping[str, Any] | None = None) -> Manifest:
         """Write the manifest, which makes the stage complete, and return it.

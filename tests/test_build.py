@@ -252,6 +252,7 @@ def test_one_more_input_file_makes_one_more_shard_of_every_stage(tmp_path: Path)
         "copies": 1,
         "edges": 1,
         "components": 1,
+        "fates": 1,
         "drops": 1,
         "dedup": 5,  # a verdict depends on every document
         "collisions": 1,
@@ -272,6 +273,7 @@ def test_another_alpha_makes_nothing_before_filter_and_destroys_nothing(tmp_path
         "copies",
         "edges",
         "components",
+        "fates",
         "drops",
         "dedup",
         "collisions",

@@ -211,23 +211,59 @@ def check(
 def plan(
     config: Config = "mix.yaml",
     output: Output = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a key of the recipe.", metavar="KEY=VALUE"),
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Build a seeded sample first, and predict from that."),
+    ] = False,
+    constants: Annotated[
+        str | None,
+        typer.Option(
+            "--constants", help="Predict from the probe in another output folder.", metavar="DIR"
+        ),
     ] = None,
+    engine: EngineName = "ray",
+    workers: Workers = None,
+    set_: Sets = None,
     json_output: Json = False,
 ) -> None:
-    """Show what a recipe would build: the table of its sources, and the state of each stage.
+    """Show what a recipe would build, and predict what that takes.
 
-    Example: corpus plan --config pipelines/gpt3/mix.yaml
+    The table of its sources, the state of each stage, and, from a probe or from the last builds:
+    documents, tokens, disk, memory, time and money. Exit code 1 when it cannot fit on the disk.
+
+    Example: corpus plan --probe --config pipelines/common-crawl/mix.yaml
+
+    Example: corpus plan --constants data/shared --set plan.cores=1000
     """
-    from corpus import plan as module
     from corpus.build import default_output
     from corpus.config import load_recipe
+    from corpus.planning import forecast
+    from corpus.planning import plan as module
+    from corpus.progress import make_progress
 
+    if probe and constants is not None:
+        raise RecipeError(
+            "a probe brings constants of its own", where="--constants", fix="Leave one of both out"
+        )
     recipe = load_recipe(config, set_ or [])
-    made = module.plan(recipe, output.rstrip("/") if output else default_output(recipe))
-    show(made, module.describe(made), json_output)
+    folder = output.rstrip("/") if output else default_output(recipe)
+    made = module.plan(recipe, folder)
+    if probe:
+        from corpus.engine import make_engine
+        from corpus.planning.probe import probe as run_probe
+
+        chosen = make_engine(engine, workers)
+        try:
+            run_probe(recipe, folder, chosen, make_progress(json_output))
+        finally:
+            chosen.close()
+    predicted = forecast.forecast(recipe, folder, constants=constants, workers=workers)
+    drawn = {source.name: source.drawn for source in made.sources}
+    facts = {**dataclasses.asdict(made), "prediction": forecast.to_json(predicted)}
+    blocks = [*module.describe(made), *forecast.describe(predicted, drawn)]
+    show(facts, blocks, json_output)
+    if predicted is not None:
+        forecast.check_fits(predicted, folder)
 
 
 def export(

@@ -149,7 +149,8 @@ def test_verbs_load_neither_ray_nor_torch_and_nothing_heavy_for_help() -> None:
         "heavy = {'pyarrow', 'numpy', 'numba', 'ray', 'torch', 'pydantic'} & set(sys.modules); "
         "assert not heavy, heavy; "
         "import corpus.look.inspect, corpus.look.clusters, corpus.look.explain, "
-        "corpus.look.check, corpus.plan, corpus.export, corpus.clean; "
+        "corpus.look.check, corpus.planning.plan, corpus.planning.predict, "
+        "corpus.export, corpus.clean; "
         "heavy = {'ray', 'torch', 'sklearn', 'trafilatura'} & set(sys.modules); "
         "assert not heavy, heavy"
     )

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from corpus import plan
 from corpus.build import build, read_build
 from corpus.config import Recipe, load_recipe
 from corpus.mix.mixture import Mixture
 from corpus.mix.plan import table
-from corpus.plan import Plan
+from corpus.planning import plan
+from corpus.planning.plan import Plan
 from corpus.storage import read_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "pipelines").glob("*/mix.yaml"))
 
 

@@ -292,7 +292,7 @@ def describe(made: Plan) -> Iterator[Block]:
     yield Table(("stage", "state", ""), [(s.stage, s.state, s.detail) for s in made.stages])
     if all(source.tokens is None for source in made.sources):
         yield ""
-        yield "Documents, tokens and epochs are not predicted: they are measured by building."
+        yield "Documents, tokens and epochs are measured by building."
     if made.warnings:
         yield ""
         yield from made.warnings
