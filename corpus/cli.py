@@ -15,6 +15,8 @@ from corpus.errors import CorpusError
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
+from corpus.verbs import evaluate as evaluate_verb
+from corpus.verbs import finetune as finetune_verb
 from corpus.verbs import model as model_verbs
 from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
@@ -179,8 +181,10 @@ _stage_verb("mix", "Mix the sources by weight")
 
 
 app.command("train")(train_verbs.train)
+app.command("evaluate")(evaluate_verb.evaluate)
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
+app.command("finetune")(finetune_verb.finetune)
 app.command("report")(report_verbs.report_command)
 app.command("diff")(report_verbs.diff)
 app.command("similar")(dedup_verbs.similar)

@@ -23,6 +23,8 @@ from corpus.document import DropReason
 from corpus.text import tokenizer
 from corpus.tokenize.shards import ShardWriter
 from corpus.trainer import config as train_config
+from corpus.trainer.evaluation.config import EvaluateConfig, load_evaluate_config
+from corpus.trainer.finetuning import config as finetune_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -31,7 +33,14 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
-GENERATED = ("docs/mix.md", "docs/classifier.md", "docs/train.md", "docs/cli.md")
+GENERATED = (
+    "docs/mix.md",
+    "docs/classifier.md",
+    "docs/train.md",
+    "docs/evaluate.md",
+    "docs/finetune.md",
+    "docs/cli.md",
+)
 WRITTEN = [name for name in NAMES if name not in GENERATED]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -115,11 +124,17 @@ def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
 def test_yaml_of_a_page_loads_as_the_recipe_that_it_shows(
     name: str, body: str, tmp_path: Path
 ) -> None:
-    """A whole recipe says `# mix.yaml` or `# train.yaml` first; anything else is a part of one."""
+    """A whole recipe begins with its name, `# mix.yaml`; anything else is a part of one."""
     path = tmp_path / "mix.yaml"
     path.write_text(body, encoding="utf-8")
     if body.startswith("# train.yaml\n"):
         train_config.load_train_config(str(path))
+        return
+    if body.startswith("# finetune.yaml\n"):
+        finetune_config.load_finetune_config(str(path))
+        return
+    if body.startswith("# evaluate.yaml\n"):
+        load_evaluate_config(str(path))
         return
     if body.startswith("# train.yaml of a classifier\n"):
         load_classifier_recipe(str(path))
@@ -170,6 +185,8 @@ def models(root: type[settings.Settings]) -> Iterator[type[settings.Settings]]:
     [
         (config.Recipe, "docs/mix.md"),
         (train_config.TrainConfig, "docs/train.md"),
+        (EvaluateConfig, "docs/evaluate.md"),
+        (finetune_config.FinetuneConfig, "docs/finetune.md"),
     ],
 )
 def test_every_key_has_its_row_in_the_reference(root: type[settings.Settings], name: str) -> None:
@@ -197,7 +214,13 @@ def is_key(root: type[pydantic.BaseModel], parts: list[str]) -> bool:
 
 
 def dotted_keys(name: str) -> Iterator[tuple[type[pydantic.BaseModel], str]]:
-    for root in (config.Recipe, train_config.TrainConfig):
+    roots = (
+        config.Recipe,
+        train_config.TrainConfig,
+        finetune_config.FinetuneConfig,
+        EvaluateConfig,
+    )
+    for root in roots:
         heads = "|".join(root.model_fields)
         for code in CODE.findall(prose(name)):
             if re.fullmatch(rf"(?:{heads})(?:\.\w+)+", code) and not re.search(

@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from corpus import storage
 from corpus.errors import IntegrityError, OutputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NAME = "metrics.jsonl"
 
@@ -93,8 +97,8 @@ class MetricsFile:
         # above. Everything else that the trainer writes is whole or not there.
         self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - closed in __exit__
 
-    def write(self, metrics: Metrics) -> None:
-        """Append one step and hand it to the operating system.
+    def write(self, metrics: DataclassInstance) -> None:
+        """Append one step, a dataclass with a field `step`, and hand it to the operating system.
 
         Raises:
             OutputError: The file cannot be written any more.

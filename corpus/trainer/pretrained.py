@@ -63,7 +63,7 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
                 fix="Run: corpus train --config train.yaml, and name its output folder",
             )
         found = latest
-    model = GPT.create(_architecture(found), dropout=0.0, seed=0)
+    model = GPT.create(architecture_of(found), dropout=0.0, seed=0)
     checkpoint.restore_weights(found, model)
     model.to(device or torch.device("cpu")).eval()
     return Pretrained(
@@ -84,7 +84,12 @@ def tokenizer_of(found: checkpoint.Checkpoint) -> Tokenizer:
     )
 
 
-def _architecture(found: checkpoint.Checkpoint) -> Architecture:
+def architecture_of(found: checkpoint.Checkpoint) -> Architecture:
+    """Return the shape that a checkpoint's settings name.
+
+    Raises:
+        InputError: They name none.
+    """
     sizes = {
         field.name: found.settings[f"model.{field.name}"]
         for field in fields(Architecture)

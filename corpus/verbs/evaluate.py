@@ -1,0 +1,53 @@
+"""The verb `corpus evaluate`: a model's results on texts and tasks.
+
+A function for Typer. torch and everything else heavy is imported when the verb is called.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from corpus.errors import StageError
+from corpus.verbs.builds import Json, Sets, quiet, say, show
+
+
+def evaluate(
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="The recipe of the evaluation.", metavar="FILE")
+    ] = "evaluate.yaml",
+    decontaminated: Annotated[
+        str | None,
+        typer.Option(
+            "--decontaminated",
+            help="Folder evaluation-... of a build: results on clean examples beside those on all.",
+            metavar="DIR",
+        ),
+    ] = None,
+    set_: Sets = None,
+    json_output: Json = False,
+) -> None:
+    """Evaluate a model zero-, one- and few-shot; what was computed before is not again.
+
+    Example: corpus evaluate --config pipelines/tiny/evaluate.yaml
+    """
+    try:
+        from corpus.trainer.evaluation import run
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise StageError(
+            f"the evaluation needs {error.name}, which is not installed",
+            fix="Install it: pip install 'corpusmill[train]'",
+        ) from error
+    from corpus.trainer.evaluation.config import load_evaluate_config
+    from corpus.trainer.evaluation.report import describe
+
+    sets = list(set_ or [])
+    if decontaminated is not None:
+        sets.append(f"decontaminated={json.dumps(decontaminated)}")
+    recipe = load_evaluate_config(config, sets)
+    results = run.evaluate(recipe, say=quiet if json_output else say)
+    show(results, describe(results), json_output)

@@ -1,0 +1,63 @@
+"""The report of a real build, joined with results: the same examples by the same names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from corpus.look import overlap
+from corpus.trainer.evaluation.clean import Overlaps
+from corpus.trainer.evaluation.jobs import read_examples
+from corpus.trainer.evaluation.outcomes import Outcome
+from corpus.trainer.evaluation.tasks import TASKS
+from tests.made import ENGINE, Recording, make_recipe, run, text, write_jsonl
+
+
+def piqa(number: int) -> dict[str, Any]:
+    names = ("goal", "sol1", "sol2")
+    return {name: " ".join(f"{name}{number}x{n}" for n in range(3)) for name in names} | {
+        "label": 0
+    }
+
+
+def arc(number: int) -> dict[str, Any]:
+    options = [{"text": f"option{number}x{c} more words", "label": c} for c in "AB"]
+    stem = " ".join(f"stem{number}x{n}" for n in range(5))
+    return {"id": f"arc-{number}", "question": {"stem": stem, "choices": options}} | {
+        "answerKey": "A"
+    }
+
+
+def quoted(item: dict[str, Any]) -> str:
+    """Return the text of an item as the decontamination's preset takes it."""
+    if "goal" in item:
+        return f"{item['goal']} {item['sol1']} {item['sol2']}"
+    question = item["question"]
+    return " ".join([question["stem"], *(choice["text"] for choice in question["choices"])])
+
+
+def test_examples_that_a_build_reports_as_dirty_are_those_that_are_left_out(tmp_path: Path) -> None:
+    """The examples are shorter than 13 words, so they are found and not cut out."""
+    rows = {"piqa": [piqa(n) for n in range(9)], "arc": [arc(n) for n in range(9)]}
+    paths = {name: write_jsonl(tmp_path / f"{name}.jsonl", items) for name, items in rows.items()}
+    dirty = [rows["piqa"][2], rows["piqa"][7], rows["arc"][4]]
+    documents = [
+        {"id": str(n), "text": f"{text(f'b{n}', 120)} {quoted(item)} {text(f'a{n}', 120)}"}
+        for n, item in enumerate(dirty)
+    ]
+    source = write_jsonl(tmp_path / "source.jsonl", documents)
+    benchmarks = {name: {"preset": name, "paths": str(path)} for name, path in paths.items()}
+    recipe = make_recipe(
+        {"s": {"documents": str(source)}}, decontaminate={"benchmarks": benchmarks}
+    )
+    made = overlap.evaluate(run(recipe, tmp_path / "out"), ENGINE, Recording())
+
+    overlaps = Overlaps.open(made.folder)
+    found = {}
+    for name, path in paths.items():
+        examples = read_examples(TASKS[name], [str(path)], with_prompt=False)
+        clean = overlaps.clean(name, [Outcome.of(one) for one in examples])
+        found[name] = [one.id for one in clean]
+
+    assert found["piqa"] == [f"piqa.jsonl:{n}" for n in range(1, 10) if n not in (3, 8)]
+    assert found["arc"] == [f"arc-{n}" for n in range(9) if n != 4]
