@@ -13,7 +13,7 @@ STAGES := crawl extract filter dedup decontaminate tokenize mix
 SOURCES := corpus tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install $(STAGES) build plan train test check lint format docs bench fuzz distclean
+.PHONY: help install $(STAGES) build plan report train test check lint format docs bench fuzz distclean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z$$()A-Z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ build: .venv/installed ## Build the whole corpus of CONFIG
 
 plan: .venv/installed ## Print the mixture table of CONFIG
 	$(BIN)/corpus plan --config $(CONFIG) $(ARGS)
+
+report: .venv/installed ## Write a page about what was built
+	$(BIN)/corpus report --config $(CONFIG) $(ARGS)
 
 train: .venv/installed-train ## Train the model of TRAIN_CONFIG on what was built
 	$(BIN)/corpus train --config $(TRAIN_CONFIG) $(ARGS)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpus.errors import CorpusError, StageError
+from corpus.verbs import ablate as ablate_verb
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
 from corpus.verbs import evaluate as evaluate_verb
+from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
 
@@ -228,6 +230,9 @@ def _step_line(step: Metrics) -> str:
 app.command("evaluate")(evaluate_verb.evaluate)
 for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
     app.command(_verb.__name__)(_verb)
+app.command("report")(report_verbs.report_command)
+app.command("diff")(report_verbs.diff)
+app.command("ablate")(ablate_verb.ablate)
 app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)
