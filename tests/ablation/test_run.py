@@ -1,4 +1,4 @@
-"""Whole ablations: the better text wins, nothing is done twice, and what cannot be compared is not."""
+"""Whole ablations: the better text wins, nothing is done twice, unlike builds are refused."""
 
 from __future__ import annotations
 
