@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from corpus.errors import CorpusError
+from corpus.verbs import ablate as ablate_verb
 from corpus.verbs import builds as verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
@@ -192,6 +193,7 @@ for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.expor
 app.command("finetune")(finetune_verb.finetune)
 app.command("report")(report_verbs.report_command)
 app.command("diff")(report_verbs.diff)
+app.command("ablate")(ablate_verb.ablate)
 app.command("similar")(dedup_verbs.similar)
 app.command("dedup-files")(dedup_verbs.dedup_files)
 app.add_typer(classifier_verbs.app)

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from corpus import config, settings
+from corpus.ablation.config import AblateConfig
 from corpus.classifier.config import ClassifierRecipe
 from corpus.cli import app
 from corpus.trainer import config as train_config
@@ -137,6 +138,12 @@ def pages() -> dict[str, str]:
             finetune_config.FinetuneConfig,
             "finetune.yaml",
             "The recipe of a fine-tuning, which [finetuning.md](finetuning.md) explains. Paths are "
+            "relative to the working directory.",
+        ),
+        "ablate.md": reference(
+            AblateConfig,
+            "ablate.yaml",
+            "The recipe of an ablation, which [ablation.md](ablation.md) explains. Paths are "
             "relative to the working directory.",
         ),
         "evaluate.md": reference(

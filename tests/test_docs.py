@@ -17,6 +17,7 @@ import typer.main
 import yaml
 
 from corpus import config, settings
+from corpus.ablation.config import AblateConfig
 from corpus.classifier.config import ClassifierRecipe, load_classifier_recipe
 from corpus.cli import app
 from corpus.document import DropReason
@@ -38,6 +39,7 @@ GENERATED = (
     "docs/classifier.md",
     "docs/train.md",
     "docs/evaluate.md",
+    "docs/ablate.md",
     "docs/finetune.md",
     "docs/cli.md",
 )
@@ -186,6 +188,7 @@ def models(root: type[settings.Settings]) -> Iterator[type[settings.Settings]]:
         (config.Recipe, "docs/mix.md"),
         (train_config.TrainConfig, "docs/train.md"),
         (EvaluateConfig, "docs/evaluate.md"),
+        (AblateConfig, "docs/ablate.md"),
         (finetune_config.FinetuneConfig, "docs/finetune.md"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Charts as SVG: bars that add up to a whole, and histograms of what was kept and dropped.
+"""Charts as SVG: bars that add up to a whole, histograms, and values with their intervals.
 
 In: numbers and labels. Out: one `<svg>` element each, which needs no script and no other file. The
 colours are classes that the page's style sheet gives a colour, for light and for dark screens.
@@ -64,6 +64,34 @@ def histogram(edges: Sequence[str], kept: Sequence[int], dropped: Sequence[int],
             y = _PLOT_HEIGHT + 14
             lines.append(f'<text x="{x:.1f}" y="{y}">{escape(edges[number])}</text>')
     return _svg(lines, height=_PLOT_HEIGHT + _AXIS, name=title)
+
+
+def intervals(rows: Sequence[tuple[str, float, float, float]], *, name: str) -> str:
+    """Return a dot with its interval for each row, beside a line at zero.
+
+    Args:
+        rows: Label, value, and the lower and upper end of its interval.
+        name: What is shown, for those who hear the page.
+    """
+    ends = [0.0, *(end for _, _, low, high in rows for end in (low, high))]
+    least, most = min(ends), max(ends)
+    scale = (WIDTH - _LABEL - _NUMBER) / ((most - least) or 1.0)
+
+    def place(value: float) -> float:
+        return _LABEL + (value - least) * scale
+
+    height = len(rows) * _ROW
+    zero = place(0.0)
+    lines = [f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height}" class="zero"/>']
+    for number, (label, value, low, high) in enumerate(rows):
+        y = number * _ROW + _ROW / 2
+        note = f"<title>{escape(f'{label}: {value:+.4g} ({low:+.4g} to {high:+.4g})')}</title>"
+        lines.append(f'<text x="{_LABEL - 8}" y="{y + 4:.1f}" class="label">{escape(label)}</text>')
+        lines.append(_rectangle(place(low), y - 1, place(high) - place(low), 2, 4, note))
+        at = f'cx="{place(value):.1f}" cy="{y:.1f}"'
+        lines.append(f'<circle {at} r="4" class="c4">{note}</circle>')
+        lines.append(f'<text x="{place(most) + 8:.1f}" y="{y + 4:.1f}">{value:+.4g}</text>')
+    return _svg(lines, height=height, name=name)
 
 
 def _rectangle(x: float, y: float, width: float, height: float, colour: int, inside: str) -> str:

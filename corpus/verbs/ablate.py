@@ -1,0 +1,45 @@
+"""The verb that compares builds by what a model learns from them: ablate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from corpus.errors import RecipeError
+from corpus.verbs.builds import Json, Sets, quiet, say, show
+
+
+def ablate(
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="The recipe of the ablation.", metavar="FILE")
+    ] = "ablate.yaml",
+    set_: Sets = None,
+    json_output: Json = False,
+) -> None:
+    """Train the same small model on two or more builds, and say which it learns more from.
+
+    Several seeds each, equal tokens; measures and intervals go to results.json and index.html.
+
+    Example: corpus ablate --config pipelines/tiny/ablate.yaml
+    """
+    try:
+        from corpus.ablation.run import ablate as run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("torch", "safetensors"):
+            raise
+        raise RecipeError(
+            f"the trainer needs {error.name}, which is not installed",
+            fix="Install it: pip install 'corpusmill[train]'",
+        ) from error
+    from corpus import storage
+    from corpus.ablation.config import load_ablate_config
+    from corpus.ablation.report import describe, page
+
+    recipe = load_ablate_config(config, set_ or [])
+    results = run(recipe, say=quiet if json_output else say)
+    path = storage.join(recipe.output, "index.html")
+    storage.write_bytes(path, page(results).encode())
+    show(results, describe(results), json_output)
+    if not json_output:
+        typer.echo(path)
