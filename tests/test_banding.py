@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus.banding import optimal_bands
 from corpus.config import Dedup
+from corpus.config.banding import optimal_bands
 
 
 def error(threshold: float, bands: int, rows: int) -> float:

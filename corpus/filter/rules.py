@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import config, storage
+from corpus.config.heuristics import Heuristics
 from corpus.document import DropReason
 from corpus.errors import InputError
 from corpus.filter import blocklists
-from corpus.heuristic_settings import Heuristics
 from corpus.parts import Part, batches
 from corpus.settings import Settings
 from corpus.text import heuristics, url_lists

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from corpus import storage
-from corpus.benchmark_presets import PRESETS, Layout
+from corpus.config.benchmark_presets import PRESETS, Layout
 from corpus.errors import InputError
 from corpus.sources import benchmark_items
 

@@ -10,10 +10,10 @@ import pytest
 
 from corpus import parts
 from corpus.config import Filter
+from corpus.config.heuristics import Heuristics
 from corpus.errors import InputError
 from corpus.filter import blocklists
 from corpus.filter.rules import Blocklist, first_failures, rule_sets
-from corpus.heuristic_settings import Heuristics
 from corpus.parts import Part
 from corpus.progress import Silent
 from corpus.text.c4 import C4

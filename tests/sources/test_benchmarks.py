@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.benchmark_presets import PRESETS
+from corpus.config.benchmark_presets import PRESETS
 from corpus.errors import InputError
 from corpus.sources import benchmarks
 from corpus.sources.benchmarks import Example

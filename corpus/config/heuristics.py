@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from corpus.recipe_path import ONE_OR_MORE, Paths
+from corpus.config.values import ONE_OR_MORE, Paths
 from corpus.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]

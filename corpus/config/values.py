@@ -1,4 +1,4 @@
-"""Paths in a recipe: relative ones are relative to it. What more than one settings module uses."""
+"""Values that more than one section has: shares, and paths, which are relative to the recipe."""
 
 from __future__ import annotations
 
@@ -26,3 +26,4 @@ def _as_tuple(value: Any) -> Any:
 ONE_OR_MORE = BeforeValidator(_as_tuple, json_schema_input_type=str | tuple[str, ...])
 RecipePath = Annotated[str, Field(min_length=1), AfterValidator(resolve)]
 Paths = Annotated[tuple[RecipePath, ...], ONE_OR_MORE, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
