@@ -53,7 +53,7 @@ class StagePrediction:
 
     Attributes:
         stage: Its name.
-        documents: Documents that it keeps; None of `crawl` and `mix`, and where it was not measured.
+        documents: Documents that it keeps; None of `crawl` and `mix`, or when not measured.
         written: Bytes that it leaves on the disk.
         temporary: Bytes that go when it is complete.
         cpu: Seconds of processor time.
