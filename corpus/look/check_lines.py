@@ -47,8 +47,8 @@ def check(
     fix = rebuild(manifest.folder)
     given = [np.empty(0, np.uint64)]
     for one in judged:
-        lines = _flat(read_columns(one.verdicts["dedup"], ["lines"])["lines"])
-        tally["lines cut"] = tally.get("lines cut", 0) + len(lines)
+        lines, asked = _lost(one)
+        tally["lines cut"] = tally.get("lines cut", 0) + asked
         given.append(np.unique(_digests(lines["keeper_source"], lines["keeper"], lines["hash"])))
     wanted = np.unique(np.concatenate(given))
     found = np.zeros(len(wanted), dtype=np.bool_)
@@ -137,7 +137,7 @@ def _unkept(judged: Sequence[JudgedPart], missing: UInt64s, fix: str) -> Iterato
     shown = 0
     for one in judged:
         path = one.verdicts["dedup"]
-        lines = _flat(read_columns(path, ["lines"])["lines"])
+        lines, _ = _lost(one)
         digests = _digests(lines["keeper_source"], lines["keeper"], lines["hash"])
         for row in np.flatnonzero(np.isin(digests, missing))[: _SHOWN - shown].tolist():
             shown += 1
@@ -146,6 +146,23 @@ def _unkept(judged: Sequence[JudgedPart], missing: UInt64s, fix: str) -> Iterato
     if len(missing) > shown:
         what = f"{len(missing) - shown:,} lines more were cut for documents that do not keep them"
         yield Problem(judged[0].verdicts["dedup"], what, fix)
+
+
+def _lost(one: JudgedPart) -> tuple[pa.Table, int]:
+    """Return the lines that a part has lost to a document that must be kept, and how many it lost.
+
+    What a document repeats is lost to itself, and goes with it when too little of it is left.
+    """
+    table = read_columns(one.verdicts["dedup"], ["id", "kept", "lines"]).combine_chunks()
+    lengths = pc.list_value_length(table["lines"]).fill_null(0).to_numpy()
+    rows = pa.array(np.repeat(np.arange(len(table)), lengths))
+    lines = _flat(table["lines"])
+    own = pc.and_(
+        pc.equal(lines["keeper"], table["id"].take(rows)),
+        pc.equal(lines["keeper_source"], one.part.source),
+    )
+    gone = pc.equal(table["kept"].take(rows), pa.scalar(False))
+    return lines.filter(pc.invert(pc.and_(own, gone))), len(lines)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Table:

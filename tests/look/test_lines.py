@@ -289,3 +289,25 @@ def test_cuts_of_what_other_cuts_left_are_those_of_the_whole(
         pieces.append(given_bytes[start : cut["start"]])
         start = cut["end"]
     assert sum(map(len, pieces)) == len(rest.encode()) - sum(c["end"] - c["start"] for c in later)
+
+
+def test_what_a_document_repeats_that_is_dropped_for_it_needs_no_keeper(tmp_path: Path) -> None:
+    rows = [
+        {"id": "chant", "text": "the same words\n" * 5000},
+        {"id": "other", "text": text("other", 200)},
+    ]
+    source = {"documents": str(write_jsonl(tmp_path / "a.jsonl", rows))}
+    recipe = make_recipe({"a": source}, dedup={"lines": {"minimum_left": 50}, "max_loss": 1})
+    build = run(recipe, tmp_path / "out")
+
+    assert by_id(build.stage("dedup"))["chant"]["reason"] == "duplicate_lines"
+    checkup = check.check(build, full=True, say=lambda line: None)
+    assert checkup.problems == ()
+    assert checkup.checked["lines cut"] == 4999
+    look = inspect.inspect(
+        build, stage="dedup", dropped=True, reason=None, source=None, number=1, sample=None
+    )
+    told = "\n".join(map(str, inspect.describe(look)))
+    assert "cuts 15-75000" in told
+    assert "and 4,979 more" in told
+    assert len(told) < 2000
