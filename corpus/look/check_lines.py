@@ -6,7 +6,7 @@ is held is 8 bytes for each line that was cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,9 @@ def check(
         given.append(np.unique(_digests(lines["keeper_source"], lines["keeper"], lines["hash"])))
     wanted = np.unique(np.concatenate(given))
     found = np.zeros(len(wanted), dtype=np.bool_)
+    told = {(shard.source, shard.name): shard.measures for shard in manifest.shards}
     for one in judged:
+        yield from _figures(one, told[one.part.source, one.part.name], fix)
         yield from _part(one, settings, wanted, found, fix)
         if "decontaminate" in one.verdicts:
             yield from _both(one, rebuild(build.stage("decontaminate").folder))
@@ -97,6 +99,22 @@ def _part(
         place = np.minimum(np.searchsorted(wanted, digests), max(len(wanted) - 1, 0))
         if len(wanted):
             found[place[wanted[place] == digests]] = True
+
+
+def _figures(one: JudgedPart, told: Mapping[str, int], fix: str) -> Iterator[Problem]:
+    """Compare what a verdict cuts with the figures of the manifest, which reports go by."""
+    path = one.verdicts["dedup"]
+    verdict = read_columns(path, ["cuts", "lines"])
+    spans = _flat(verdict["cuts"])
+    found = {
+        "cut_documents": pc.sum(pc.greater(pc.list_value_length(verdict["cuts"]), 0)).as_py() or 0,
+        "cut_lines": len(_flat(verdict["lines"])),
+        "cut_bytes": pc.sum(pc.subtract(spans["end"], spans["start"])).as_py() or 0,
+    }
+    for name, number in found.items():
+        if told.get(name) != number:
+            what = f"{name} is {number:,} by its rows, the manifest says {told.get(name)}"
+            yield Problem(path, what, fix)
 
 
 def _gone(own: Any, given: pa.ChunkedArray) -> tuple[Flags, npt.NDArray[np.int64]]:
