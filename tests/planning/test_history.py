@@ -70,6 +70,17 @@ def test_a_build_of_other_files_of_the_same_size_leaves_an_error(tmp_path: Path)
     assert source.disk.error
 
 
+def test_a_build_that_was_stopped_early_comes_behind_one_that_knows_all_stages(
+    tmp_path: Path,
+) -> None:
+    made = built(recipe_of(tmp_path / "in"), tmp_path / "out")
+    stopped = recipe_of(tmp_path / "later").model_copy(update={"dedup": None})
+    built(stopped, tmp_path / "stopped")
+    foretold = forecast.forecast(recipe_of(tmp_path / "others"), str(tmp_path / "other"))
+    assert foretold is not None
+    assert made.output in foretold.prediction.origin
+
+
 def test_a_stage_that_was_not_measured_is_not_said_to_drop_all(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path / "in")
     built(recipe, tmp_path / "out")
