@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus.plan import StagePlan, plan
 
 from corpus.build import Build
 from corpus.config import Recipe
@@ -16,7 +17,6 @@ from corpus.errors import InputError, RecipeError
 from corpus.look.check import check
 from corpus.look.clusters import clustering
 from corpus.look.explain import describe, explain
-from corpus.plan import StagePlan, plan
 from corpus.storage import read_json
 from tests.dedup.test_steps import Interrupted, Killed
 from tests.made import (
