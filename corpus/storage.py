@@ -452,7 +452,7 @@ def sweep(folder: str) -> None:
 
 @contextlib.contextmanager
 def lock(folder: str) -> Iterator[None]:
-    """Hold a folder for one build at a time; the lock goes when the process does.
+    """Hold a folder for one build or training at a time; the lock goes when the process does.
 
     Raises:
         OutputError: Another process holds it, or the folder cannot be written.
@@ -469,8 +469,8 @@ def lock(folder: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(
-                "another build is at work in this folder",
+                "another run is at work in this folder",
                 where=folder,
-                fix="Wait for it to end, or choose another folder with --output",
+                fix="Wait for it to end, or choose another output folder",
             ) from error
         yield

@@ -139,7 +139,7 @@ def test_clean_removes_nothing_while_a_build_is_at_work(output: Path) -> None:
     stage(output, "dedup-111111111111")
     with (
         storage.lock(str(output)),
-        pytest.raises(OutputError, match="another build is at work"),
+        pytest.raises(OutputError, match="another run is at work"),
     ):
         remove(output)
     assert (output / "dedup-111111111111" / "manifest.json").exists()

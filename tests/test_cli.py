@@ -207,7 +207,7 @@ def test_folder_that_another_build_holds_is_exit_code_1(run: Run) -> None:
 
     with storage.lock(str(run.output)):
         assert run("build") == 1
-    assert "another build is at work in this folder" in run.error
+    assert "another run is at work in this folder" in run.error
     assert run("build") == 0
 
 

@@ -287,6 +287,18 @@ def test_verbs_and_options_that_a_page_names_are_there(name: str) -> None:
     assert unknown == []
 
 
+def builds_that_pipelines_name() -> list[tuple[str, list[str]]]:
+    """Return recipe and settings of each `corpus build` in the comments of a pipeline."""
+    texts = [path.read_text().replace("\\\n#", " ") for path in ROOT.glob("pipelines/**/*.yaml")]
+    commands = re.findall(r"# .*corpus build --config (\S+\.yaml)(.*)", "\n".join(sorted(texts)))
+    return [(path, re.findall(r"--set (\S+)", rest)) for path, rest in commands]
+
+
+@pytest.mark.parametrize(("path", "sets"), builds_that_pipelines_name())
+def test_builds_that_a_pipeline_names_have_valid_settings(path: str, sets: list[str]) -> None:
+    config.load_recipe(str(ROOT / path), sets)
+
+
 def test_bytes_of_the_shard_on_the_page_are_those_that_are_written(tmp_path: Path) -> None:
     encoder = tokenizer.load("gpt2")
     with ShardWriter(tmp_path / "a", vocabulary_size=encoder.vocabulary_size) as writer:

@@ -412,7 +412,7 @@ def test_second_build_in_a_folder_is_refused_until_the_first_is_gone(tmp_path: P
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
         with (
-            pytest.raises(OutputError, match="another build is at work") as caught,
+            pytest.raises(OutputError, match="another run is at work") as caught,
             storage.lock(folder),
         ):
             pass

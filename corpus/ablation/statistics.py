@@ -35,11 +35,6 @@ class Mean:
     high: float
     n: int
 
-    @property
-    def is_different_from_zero(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
-
 
 def mean(values: Sequence[float]) -> Mean:
     """Return the mean of two or more values.

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from corpus import storage
@@ -33,6 +33,7 @@ from corpus.text.tokenizer import Tokenizer
 from corpus.trainer import state
 from corpus.trainer.model import GPT
 from corpus.trainer.presets import Architecture
+from corpus.trainer.tensor_files import save_tensors
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def save(
     for name, tensors in ((WEIGHTS, weights), (TRAINING, training)):
         path = storage.join(folder, name)
         with storage.publish(path) as temporary:
-            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
+            save_tensors({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
         size, digest = storage.digest(path)
         files[name] = {"bytes": size, "sha256": digest}
     path = storage.join(folder, VOCABULARY)

@@ -48,7 +48,8 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
         device: Where to put the weights; None: the CPU.
 
     Raises:
-        InputError: There is no checkpoint, or its weights are not those of its settings.
+        InputError: There is no checkpoint, it is one of a fine-tuning, or its weights are
+            not those of its settings.
         IntegrityError: The checkpoint is damaged, or every one in the folder is.
     """
     if storage.exists(storage.join(path, checkpoint.CONTENT)):
@@ -63,6 +64,13 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
                 fix="Run: corpus train --config train.yaml, and name its output folder",
             )
         found = latest
+    if "task.labels" in found.settings:
+        raise InputError(
+            "this model was fine-tuned: it has a head, and tokens besides those of its vocabulary",
+            where=found.folder,
+            fix="Name the model that it was made from; what it predicts itself, "
+            "corpus finetune --predict says",
+        )
     model = GPT.create(architecture_of(found), dropout=0.0, seed=0)
     checkpoint.restore_weights(found, model)
     model.to(device or torch.device("cpu")).eval()

@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from corpus.trainer.device import choose_device, precision, to_device
+from corpus.trainer.device import precision
 from corpus.trainer.parallel import Trainable, gradients_shared, whole
-
-__all__ = ["choose_device", "optimizer_step", "precision", "seed_dropout", "to_device"]
 
 
 def seed_dropout(seed: int, step: int, rank: int) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from corpus.errors import RecipeError
 from corpus.verbs.builds import Json, Sets, quiet, say, show
+from corpus.verbs.torch_needed import torch_needed
 
 
 def ablate(
@@ -23,15 +23,9 @@ def ablate(
 
     Example: corpus ablate --config pipelines/tiny/ablate.yaml
     """
-    try:
+    with torch_needed("the trainer"):
         from corpus.ablation.run import ablate as run
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("torch", "safetensors"):
-            raise
-        raise RecipeError(
-            f"the trainer needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
+
     from corpus import storage
     from corpus.ablation.config import load_ablate_config
     from corpus.ablation.report import describe, page

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from corpus.errors import StageError
 from corpus.verbs.builds import Json, Sets, quiet, say, show
+from corpus.verbs.torch_needed import torch_needed
 
 
 def evaluate(
@@ -33,15 +33,9 @@ def evaluate(
 
     Example: corpus evaluate --config pipelines/tiny/evaluate.yaml
     """
-    try:
+    with torch_needed("the evaluation"):
         from corpus.trainer.evaluation import run
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"the evaluation needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
+
     from corpus.trainer.evaluation.config import load_evaluate_config
     from corpus.trainer.evaluation.report import describe
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corpus.errors import StageError
 from corpus.verbs.builds import Json, Sets, show
+from corpus.verbs.torch_needed import torch_needed
 
 if TYPE_CHECKING:
     from corpus.trainer.finetuning.results import Step
@@ -39,17 +39,11 @@ def finetune(
 
     Example: corpus finetune --config finetune.yaml --predict new.jsonl > predictions.jsonl
     """
-    try:
+    with torch_needed("the trainer"):
         from corpus.trainer.finetuning import results
         from corpus.trainer.finetuning.finetuned import open_finetuned
         from corpus.trainer.finetuning.run import finetune as run
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"the trainer needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
+
     from corpus.trainer.finetuning.config import load_finetune_config
 
     recipe = load_finetune_config(config, set_ or [])

@@ -5,14 +5,12 @@ Each is a function for Typer. Everything heavy is imported by the verb that need
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from corpus.errors import StageError
 from corpus.verbs.builds import Json, show
+from corpus.verbs.torch_needed import torch_needed
 
 app = typer.Typer(
     name="model",
@@ -20,20 +18,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-@contextmanager
-def _torch() -> Iterator[None]:
-    """Say how to install what the trainer needs, if it is not there."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"models need {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
 
 
 @app.command("export")
@@ -55,7 +39,7 @@ def export_model(
 
     Example: corpus model export data/tiny/model --to out/tiny
     """
-    with _torch():
+    with torch_needed("the trainer"):
         from corpus.trainer.interchange import exporting
 
     made = exporting.export_model(path, to=to.rstrip("/") or "/", force=force)
@@ -82,7 +66,7 @@ def import_model(
 
     Example: corpus model import downloads/gpt2 --to data/gpt2
     """
-    with _torch():
+    with torch_needed("the trainer"):
         from corpus.trainer.interchange import importing
 
     made = importing.import_model(path, to=to.rstrip("/") or "/", vocabulary=vocabulary)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corpus.errors import RecipeError, StageError
+from corpus.errors import RecipeError
 from corpus.verbs.builds import Json, Sets
+from corpus.verbs.torch_needed import torch_needed
 
 if TYPE_CHECKING:
     from corpus.trainer.config import TrainConfig
@@ -42,17 +43,11 @@ def train(
 
     Example: corpus train --config pipelines/tiny/train.yaml
     """
-    try:
+    with torch_needed("the trainer"):
         from corpus.trainer import metrics
         from corpus.trainer.config import load_train_config
         from corpus.trainer.loop import train as run
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise StageError(
-            f"the trainer needs {error.name}, which is not installed",
-            fix="Install it: pip install 'corpusmill[train]'",
-        ) from error
+
     _check_engine(engine, workers)
     recipe = load_train_config(config, set_ or [])
 

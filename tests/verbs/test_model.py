@@ -56,5 +56,5 @@ def test_without_torch_the_error_says_how_to_install_it(tmp_path: Path) -> None:
         [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1
-    assert "models need torch" in done.stderr
+    assert "the trainer needs torch" in done.stderr
     assert "pip install 'corpusmill[train]'" in done.stderr

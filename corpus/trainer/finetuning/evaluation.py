@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from corpus.trainer.device import precision
 from corpus.trainer.finetuning import measures
 from corpus.trainer.finetuning.batch import by_length, collate
 from corpus.trainer.finetuning.config import TaskConfig
@@ -18,7 +19,6 @@ from corpus.trainer.finetuning.data import Scale, Split
 from corpus.trainer.finetuning.inputs import Packed
 from corpus.trainer.finetuning.measures import Measure
 from corpus.trainer.finetuning.model import FinetunedGPT
-from corpus.trainer.step import precision
 
 
 @dataclass(frozen=True, slots=True)

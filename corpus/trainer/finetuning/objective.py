@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from corpus.mix import permutation
+from corpus.trainer.device import precision
 from corpus.trainer.finetuning.batch import Batch
 from corpus.trainer.finetuning.model import FinetunedGPT
-from corpus.trainer.step import precision
 
 
 @dataclass(frozen=True, slots=True)

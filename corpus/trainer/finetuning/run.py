@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from corpus import storage
 from corpus.errors import InputError, RecipeError
 from corpus.trainer import checkpoint
+from corpus.trainer.device import choose_device
 from corpus.trainer.finetuning import evaluation, results
 from corpus.trainer.finetuning.batch import TrainingBatches
 from corpus.trainer.finetuning.config import FinetuneConfig
@@ -42,7 +43,6 @@ from corpus.trainer.finetuning.results import Step, Summary
 from corpus.trainer.metrics import MetricsFile
 from corpus.trainer.optimizer import adamw, set_learning_rate
 from corpus.trainer.pretrained import Pretrained, open_model
-from corpus.trainer.step import choose_device
 
 log = logging.getLogger(__name__)
 

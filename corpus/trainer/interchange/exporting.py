@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from corpus import storage
 from corpus.errors import OutputError
@@ -24,6 +24,7 @@ from corpus.trainer.interchange.carriers import CLASSES, carrier_of, config_of, 
 from corpus.trainer.interchange.parity import require_parity
 from corpus.trainer.interchange.tokenizer_files import tokenizer_files
 from corpus.trainer.pretrained import open_model
+from corpus.trainer.tensor_files import save_tensors
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -79,7 +80,7 @@ def export_model(path: str, *, to: str, force: bool = False) -> Exported:
     storage.remove(place)  # until all is there, the folder is none
     with storage.publish(storage.join(to, WEIGHTS)) as temporary:
         # Older releases of Transformers refuse a file that does not say which library it is for.
-        save_file(
+        save_tensors(
             {name: tensor.detach() for name, tensor in tensors.items()},
             temporary,
             metadata={"format": "pt"},

@@ -83,6 +83,14 @@ def test_a_run_that_is_done_does_nothing_and_says_the_same(recipe: Recipe) -> No
     assert again.results == first.results
 
 
+def test_a_fine_tuned_model_is_not_opened_as_a_pretrained_one(recipe: Recipe) -> None:
+    tuned = finetune(recipe(epochs=1), report=quietly)
+
+    with pytest.raises(InputError, match="fine-tuned") as caught:
+        open_model(tuned.output)
+    assert caught.value.where == tuned.checkpoint
+
+
 def test_the_seed_and_lambda_and_the_initialization_matter(recipe: Recipe) -> None:
     changes: list[dict[str, Any]] = [
         {},
