@@ -42,7 +42,7 @@ TRAIN = """
 mixture: {folder}/raw
 output: {folder}/model
 seed: 1
-model: {{n_layer: 4, n_head: 4, d_model: 192, context: {context}}}
+model: {{n_layer: 4, n_head: 4, d_model: 128, context: {context}}}
 tokens: {tokens}
 batch_sequences: 16
 micro_batch: 16
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", default=os.environ.get("CORPUS_TEST_DATA"))
     parser.add_argument("--folder", default="data/benchmark-ablation")
-    parser.add_argument("--tokens", type=int, default=2_000_000)
+    parser.add_argument("--tokens", type=int, default=400_000)
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--vocabulary", type=int, default=8192)
     parser.add_argument("--alpha", type=float, default=3)

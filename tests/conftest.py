@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+# Small tensors gain nothing from threads, which wait for each other in a loop where cores are busy:
+# a hundred times slower beside other work. Set before torch is imported, and for child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

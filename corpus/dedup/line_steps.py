@@ -5,7 +5,7 @@ steps: `lines`, the distinct lines of each part; `line-keepers`, per range of ha
 which; `line-cuts`, per part what is cut. A document that is dropped as a duplicate keeps no line.
 
 A document is dropped, too, when fewer than `minimum_left` characters of it are left, unless another
-document has lost a line for it. So whatever is cut has a keeper that is kept.
+document has lost a line for it. So what is cut for another document has a keeper that is kept.
 """
 
 from __future__ import annotations

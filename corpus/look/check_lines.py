@@ -6,7 +6,7 @@ is held is 8 bytes for each line that was cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,14 @@ def check(
     fix = rebuild(manifest.folder)
     given = [np.empty(0, np.uint64)]
     for one in judged:
-        lines = _flat(read_columns(one.verdicts["dedup"], ["lines"])["lines"])
-        tally["lines cut"] = tally.get("lines cut", 0) + len(lines)
+        lines, asked = _lost(one)
+        tally["lines cut"] = tally.get("lines cut", 0) + asked
         given.append(np.unique(_digests(lines["keeper_source"], lines["keeper"], lines["hash"])))
     wanted = np.unique(np.concatenate(given))
     found = np.zeros(len(wanted), dtype=np.bool_)
+    told = {(shard.source, shard.name): shard.measures for shard in manifest.shards}
     for one in judged:
+        yield from _figures(one, told[one.part.source, one.part.name], fix)
         yield from _part(one, settings, wanted, found, fix)
         if "decontaminate" in one.verdicts:
             yield from _both(one, rebuild(build.stage("decontaminate").folder))
@@ -99,6 +101,22 @@ def _part(
             found[place[wanted[place] == digests]] = True
 
 
+def _figures(one: JudgedPart, told: Mapping[str, int], fix: str) -> Iterator[Problem]:
+    """Compare what a verdict cuts with the figures of the manifest, which reports go by."""
+    path = one.verdicts["dedup"]
+    verdict = read_columns(path, ["cuts", "lines"])
+    spans = _flat(verdict["cuts"])
+    found = {
+        "cut_documents": pc.sum(pc.greater(pc.list_value_length(verdict["cuts"]), 0)).as_py() or 0,
+        "cut_lines": len(_flat(verdict["lines"])),
+        "cut_bytes": pc.sum(pc.subtract(spans["end"], spans["start"])).as_py() or 0,
+    }
+    for name, number in found.items():
+        if told.get(name) != number:
+            what = f"{name} is {number:,} by its rows, the manifest says {told.get(name)}"
+            yield Problem(path, what, fix)
+
+
 def _gone(own: Any, given: pa.ChunkedArray) -> tuple[Flags, npt.NDArray[np.int64]]:
     """Return which lines of a batch are said to be cut, and the rows with one that is no line."""
     lengths = pc.list_value_length(given).fill_null(0).to_numpy()
@@ -137,7 +155,7 @@ def _unkept(judged: Sequence[JudgedPart], missing: UInt64s, fix: str) -> Iterato
     shown = 0
     for one in judged:
         path = one.verdicts["dedup"]
-        lines = _flat(read_columns(path, ["lines"])["lines"])
+        lines, _ = _lost(one)
         digests = _digests(lines["keeper_source"], lines["keeper"], lines["hash"])
         for row in np.flatnonzero(np.isin(digests, missing))[: _SHOWN - shown].tolist():
             shown += 1
@@ -146,6 +164,23 @@ def _unkept(judged: Sequence[JudgedPart], missing: UInt64s, fix: str) -> Iterato
     if len(missing) > shown:
         what = f"{len(missing) - shown:,} lines more were cut for documents that do not keep them"
         yield Problem(judged[0].verdicts["dedup"], what, fix)
+
+
+def _lost(one: JudgedPart) -> tuple[pa.Table, int]:
+    """Return the lines that a part has lost to a document that must be kept, and how many it lost.
+
+    What a document repeats is lost to itself, and goes with it when too little of it is left.
+    """
+    table = read_columns(one.verdicts["dedup"], ["id", "kept", "lines"]).combine_chunks()
+    lengths = pc.list_value_length(table["lines"]).fill_null(0).to_numpy()
+    rows = pa.array(np.repeat(np.arange(len(table)), lengths))
+    lines = _flat(table["lines"])
+    own = pc.and_(
+        pc.equal(lines["keeper"], table["id"].take(rows)),
+        pc.equal(lines["keeper_source"], one.part.source),
+    )
+    gone = pc.equal(table["kept"].take(rows), pa.scalar(False))
+    return lines.filter(pc.invert(pc.and_(own, gone))), len(lines)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Table:

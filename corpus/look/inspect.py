@@ -26,6 +26,7 @@ from corpus.verdicts import PLACE, JudgedPart, judged_parts, kept_mask, take_row
 _PLAIN = frozenset(field.name for field in VERDICT_FIELDS)
 _TEXT = 300  # characters of a document that are shown
 _READ = 10_000  # characters of a document that are held
+_MOST_ITEMS = 20  # of a list, such as that of the lines that a document lost
 
 
 @dataclass(frozen=True)
@@ -283,10 +284,12 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
-        return " ".join(
+        told = [
             f"{item['start']}-{item['end']}" if isinstance(item, dict) else printable(str(item))
-            for item in value
-        )
+            for item in value[:_MOST_ITEMS]
+        ]
+        more = len(value) - len(told)
+        return " ".join([*told, f"and {more:,} more"] if more else told)
     return printable(str(value))
 
 

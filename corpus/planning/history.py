@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from corpus import storage
-from corpus.build import Build
+from corpus.build import Build, sections
 from corpus.config import Recipe
 from corpus.errors import CorpusError
 from corpus.manifest import fingerprint
@@ -72,13 +72,15 @@ def _better(new: Mapping[Key, Sums], old: Mapping[Key, Sums]) -> dict[Key, Sums]
 
 
 def last(recipe: Recipe) -> Constants | None:
-    """Return the constants of the last build with the same stages and files, or None.
+    """Return the constants of the last build with files of the same kinds, or None.
 
-    The recipe's own builds come first, then those that have measured most of its sources.
+    The recipe's own builds come first, then those that have measured most of its sources, and of
+    these most of its stages: one that was stopped behind dedup knows of no tokens.
     """
     wanted = {form(source) for source in recipe.sources.values()}
     own = recipe_fingerprint(recipe)
-    ranked: list[tuple[bool, int, float, Constants]] = []
+    stages = set(sections(recipe))
+    ranked: list[tuple[bool, int, int, float, Constants]] = []
     for path in folder().glob("*.json"):
         with contextlib.suppress(CorpusError, OSError):
             kept = _read(path)
@@ -86,8 +88,11 @@ def last(recipe: Recipe) -> Constants | None:
                 continue
             there = wanted & {source.form for source in kept.sources.values()}
             if there:
-                ranked.append((kept.fingerprint == own, len(there), path.stat().st_mtime, kept))
-    return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+                units = (unit for source in kept.sources.values() for unit in source.units)
+                measured = len(stages.intersection(stage for unit in units for stage in unit.into))
+                own_build, when = kept.fingerprint == own, path.stat().st_mtime
+                ranked.append((own_build, len(there), measured, when, kept))
+    return max(ranked, key=lambda entry: entry[:4])[4] if ranked else None
 
 
 def _path(output: str) -> Path:

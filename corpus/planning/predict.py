@@ -8,7 +8,7 @@ on so many cores, and the memory of a worker.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from corpus.build import sections
@@ -19,6 +19,7 @@ from corpus.planning.inputs import Extent
 from corpus.planning.known import Known, files, growth, known_sources, measured_as, parts, stage_of
 from corpus.planning.measure import section_fingerprints, trained_on
 from corpus.planning.prediction import Prediction, SourcePrediction, StagePrediction
+from corpus.planning.probe import recipe_fingerprint
 from corpus.planning.sources import STAGES, Estimate, amounts, half_interval, without
 from corpus.planning.times import fit
 
@@ -69,7 +70,9 @@ def predict(
         own.wall *= slowdown
     if constants.rate:
         stages["crawl"].wall = max(stages["crawl"].wall, fetched / constants.rate)
-    sources = tuple(_source(name, own, constants) for name, own in known.items())
+    # Of another recipe nothing says that its files are among those that this one reads.
+    alike = constants.fingerprint == recipe_fingerprint(recipe)
+    sources = tuple(_source(name, own, constants, alike) for name, own in known.items())
     done = tuple(_stage(stage, own, known) for stage, own in stages.items())
     there = peak = 0.0
     for stage in done:
@@ -92,13 +95,15 @@ def predict(
         cpu=sum((stage.cpu for stage in done), Estimate(leading, 0.0)),
         wall=sum(stage.wall for stage in done) + leading * slowdown,
         slowdown=slowdown,
-        notes=(*constants.notes, *_other(recipe, constants), *_far(known)),
+        notes=(*constants.notes, *_other(recipe, constants), *_unmeasured(done), *_far(known)),
     )
 
 
-def _source(name: str, own: Known, constants: Constants) -> SourcePrediction:
+def _source(name: str, own: Known, constants: Constants, alike: bool) -> SourcePrediction:
     source, whole = own.constants, own.amounts
-    share = min(1.0, 1 / own.factor) if own.factor else 1.0
+    share = 0.0
+    if alike:
+        share = min(1.0, 1 / own.factor) if own.factor else 1.0
     units = range(len(source.units)) if len(source.units) > 1 else range(0)
     others = [without(source, at) for at in units]
     size = own.factor * source.measured_bytes  # of the input, as this source is measured
@@ -233,7 +238,7 @@ def _memory(step: str, by_source: Mapping[str, Sums], known: Mapping[str, Known]
 
 def _stage(stage: str, own: _Stage, known: Mapping[str, Known]) -> StagePrediction:
     documents = None
-    if stage in STAGES:
+    if any(stage in one.amounts.kept for one in known.values()):
         documents = sum(one.amounts.kept.get(stage, 0.0) for one in known.values())
     return StagePrediction(
         stage=stage,
@@ -255,6 +260,13 @@ def _other(recipe: Recipe, constants: Constants) -> Iterator[str]:
             f"{', '.join(differ)}: the recipe that was measured has other settings, so what its "
             "documents become and cost may differ; --probe measures this one"
         )
+
+
+def _unmeasured(stages: Iterable[StagePrediction]) -> Iterator[str]:
+    """Say of which stages nothing is known."""
+    names = [one.stage for one in stages if one.documents is None and one.stage in STAGES]
+    if names:
+        yield f"{', '.join(names)}: not measured, so what this drops and costs is left out"
 
 
 def _far(known: Mapping[str, Known]) -> Iterator[str]:

@@ -22,7 +22,7 @@ class SourcePrediction:
         bytes: Their size.
         how: How that is known: "measured", "given", "usual".
         fetched: Bytes of it that are copied to the output folder.
-        sample: Share of the input that the constants were measured on.
+        sample: Share of the input that the constants were measured on; 0 if that was other input.
         kept: Documents after each stage.
         least: The least part of its documents and tokens that dedup may leave, for all that is
             known of its duplicates; the errors are of the sample alone.
@@ -53,7 +53,7 @@ class StagePrediction:
 
     Attributes:
         stage: Its name.
-        documents: Documents that it keeps; None of `crawl` and `mix`.
+        documents: Documents that it keeps; None of `crawl` and `mix`, or when not measured.
         written: Bytes that it leaves on the disk.
         temporary: Bytes that go when it is complete.
         cpu: Seconds of processor time.

@@ -75,7 +75,7 @@ def _sources(made: Prediction, drawn: Mapping[str, int | None]) -> Table:
                 size(int(source.bytes)),
                 f"{source.files:,}",
                 source.how,
-                f"{source.sample:.3g}" if source.sample < 1 else "all",
+                _part(source.sample),
                 _number(source.documents.value),
                 _share(source.documents),
                 _number(source.tokens.value),
@@ -102,6 +102,13 @@ def _stages(made: Prediction) -> Table:
         for stage in made.stages
     ]
     return Table(head, rows)
+
+
+def _part(share: float) -> str:
+    """Return the share of an input that was measured."""
+    if not share:
+        return "other"
+    return f"{share:.3g}" if share < 1 else "all"
 
 
 def _number(value: float) -> str:

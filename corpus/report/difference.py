@@ -20,6 +20,7 @@ from corpus import storage
 from corpus.build import BUILD, VERDICTS, Build
 from corpus.manifest import Counts
 from corpus.parts import read_columns
+from corpus.report.line_losses import LineLosses, line_losses
 from corpus.tables import Block, Table, printable
 from corpus.text import minhash
 from corpus.verdicts import judged_parts
@@ -47,6 +48,15 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """What `dedup.lines` cut out of one source in each build; None where it cut none."""
+
+    source: str
+    before: LineLosses | None
+    after: LineLosses | None
+
+
+@dataclass(frozen=True)
 class Moved:
     """Documents of a source with another fate in each build: `kept`, `stage/reason`, or absent."""
 
@@ -63,12 +73,14 @@ class Difference:
     Attributes:
         settings: Keys of the recipes that differ, in the order of the alphabet.
         rows: Stages and sources whose counts differ.
+        lines: Sources that lose other lines.
         same: Documents that both keep, or both drop at the same place for the same reason.
         moved: All others by source and fate, most first.
     """
 
     settings: tuple[Setting, ...]
     rows: tuple[Rows, ...]
+    lines: tuple[Lines, ...]
     same: int
     moved: tuple[Moved, ...]
 
@@ -88,7 +100,9 @@ def difference(before: Build, after: Build) -> Difference:
         keys.append(key)
         codes.append(code)
     same, moved = _compare(keys, codes, sources, fates)
-    return Difference(_settings(before, after), _rows(before, after), same, moved)
+    return Difference(
+        _settings(before, after), _rows(before, after), _lines(before, after), same, moved
+    )
 
 
 def _settings(before: Build, after: Build) -> tuple[Setting, ...]:
@@ -123,6 +137,15 @@ def _rows(before: Build, after: Build) -> tuple[Rows, ...]:
             if one != other:
                 found.append(Rows(stage, source, one, other))
     return tuple(found)
+
+
+def _lines(before: Build, after: Build) -> tuple[Lines, ...]:
+    one, other = line_losses(before), line_losses(after)
+    return tuple(
+        Lines(source, one.get(source), other.get(source))
+        for source in dict.fromkeys([*one, *other])
+        if one.get(source) != other.get(source)
+    )
 
 
 def _documents(
@@ -217,6 +240,21 @@ def describe(found: Difference) -> Iterator[Block]:
                 for r in found.rows
             ],
         )
+    if found.lines:
+        yield Table(
+            ("source", "lines cut before", "after", "bytes cut before", "after"),
+            [
+                (
+                    one.source,
+                    *(
+                        _count(c, name)
+                        for name in ("lines", "bytes")
+                        for c in (one.before, one.after)
+                    ),
+                )
+                for one in found.lines
+            ],
+        )
     yield f"{found.same:,} documents have the same fate in both."
     if found.moved:
         yield Table(
@@ -229,5 +267,5 @@ def _value(value: Any) -> str:
     return "–" if value is None else printable(str(value))
 
 
-def _count(counts: Counts | None, name: str) -> str:
+def _count(counts: Counts | LineLosses | None, name: str) -> str:
     return "–" if counts is None else f"{getattr(counts, name):,}"

@@ -24,6 +24,7 @@ from corpus.manifest import Counts, Manifest
 from corpus.mix.mixture import Mixture
 from corpus.mix.plan import MixtureRow, table
 from corpus.parts import read_columns
+from corpus.report.line_losses import LineLosses, line_losses
 from corpus.verdicts import JudgedPart, judged_parts, kept_mask
 
 MOST_PARTS = 64
@@ -90,6 +91,7 @@ class Report:
         histograms: Score, length and Jaccard, where there are any.
         languages: Documents by language that the build kept, most first.
         clusters: The largest clusters of duplicates, or None without `dedup`.
+        lines: What `dedup.lines` cut out of each source, or nothing without it.
         mixture: The rows of Table 2.2 as obtained, or nothing without `mix`.
     """
 
@@ -103,6 +105,7 @@ class Report:
     histograms: tuple[Histogram, ...]
     languages: tuple[tuple[str, int], ...]
     clusters: Clustering | None
+    lines: Mapping[str, LineLosses]
     mixture: tuple[MixtureRow, ...]
 
 
@@ -134,6 +137,7 @@ def gather(build: Build) -> Report:
         clusters=(
             clustering(build, source=None, number=_CLUSTERS) if "dedup" in build.manifests else None
         ),
+        lines=line_losses(build),
         mixture=_mixture(build),
     )
 

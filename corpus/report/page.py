@@ -132,6 +132,21 @@ def _duplicates(report: Report) -> Iterator[str]:
                 for one in found.largest
             ],
         )
+    if report.lines:
+        yield "<h3>Lines that other documents have</h3>"
+        yield table(
+            ("source", "documents cut", "lines cut", "bytes cut", "share of the text"),
+            [
+                (
+                    source,
+                    f"{lost.documents:,}",
+                    f"{lost.lines:,}",
+                    f"{lost.bytes:,}",
+                    _share(lost.bytes, lost.text_bytes),
+                )
+                for source, lost in report.lines.items()
+            ],
+        )
 
 
 def _dropped(examples: Examples) -> Iterator[str]:

@@ -22,7 +22,7 @@ from corpus.config import Recipe, Tokenize
 from corpus.engine import Engine
 from corpus.errors import InputError
 from corpus.manifest import Counts, Manifest, Output, Shard, fingerprint
-from corpus.parts import Part, batches, kept_rows, parts, read_columns
+from corpus.parts import Part, batches, kept_rows, parts, read_columns, read_cuts
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
 from corpus.text import cut_texts
@@ -48,7 +48,6 @@ class TokenizeTask:
     """One part to tokenize.
 
     Attributes:
-        cuts: Whether the part's verdict has cuts to apply.
         vocabulary: Name or path of the vocabulary.
         validation: Share of the documents that is held out.
         mask: Kinds of personal data that are masked.
@@ -60,7 +59,6 @@ class TokenizeTask:
     key: str
     weight: int
     part: Part
-    cuts: bool
     vocabulary: str
     validation: float
     seed: int
@@ -106,7 +104,6 @@ def run(
             key=fingerprint(common, part.sha256, part.verdict_sha256),
             weight=part.bytes + 1,
             part=part,
-            cuts=cuts,
             vocabulary=settings.vocabulary,
             validation=validation,
             seed=recipe.seed,
@@ -191,7 +188,7 @@ def _write_split(
     with contextlib.ExitStack() as stack:
         path = storage.join(task.folder, prefix)
         writer = stack.enter_context(shards.publish(path, vocabulary_size=encoder.vocabulary_size))
-        for texts in _texts(task.part, rows, task.cuts):
+        for texts in _texts(task.part, rows):
             if task.mask:
                 marked, numbers = mask_texts([text.decode() for text in texts], task.mask)
                 texts = [text.encode() for text in marked]
@@ -211,9 +208,9 @@ def _write_split(
     return files, tokens_total, size, masked
 
 
-def _texts(part: Part, rows: npt.NDArray[np.bool_], cuts: bool) -> Iterator[list[bytes]]:
+def _texts(part: Part, rows: npt.NDArray[np.bool_]) -> Iterator[list[bytes]]:
     """Yield the texts of the chosen rows as UTF-8, what is cut out left out."""
-    removed = read_columns(part.verdict, ["cuts"])["cuts"] if cuts and part.verdict else None
+    removed = read_cuts(part)
     for start, batch in batches(part, ["text"]):
         chosen = np.flatnonzero(rows[start : start + len(batch)])
         if not chosen.size:

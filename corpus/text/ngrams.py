@@ -21,9 +21,6 @@ import pyarrow as pa
 from corpus.text import kernels
 from corpus.text.unicode_tables import word_tables
 
-# Recorded by whatever keeps hashes across runs; changes when the hash of an n-gram does.
-NGRAM_HASH_VERSION = "xxh64-polynomial-1"
-
 
 def text_buffers(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return the bytes of a column of text, without copying them, and where each text begins.

@@ -16,7 +16,7 @@ from corpus.errors import InputError, RecipeError
 from corpus.look.check import check
 from corpus.look.clusters import clustering
 from corpus.look.explain import describe, explain
-from corpus.plan import StagePlan, plan
+from corpus.planning.plan import StagePlan, plan
 from corpus.storage import read_json
 from tests.dedup.test_steps import Interrupted, Killed
 from tests.made import (

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from corpus import classifier, plan
+from corpus import classifier
 from corpus.build import Build, describe
 from corpus.config import Recipe
 from corpus.document import Drop, DropReason, Page, Place
@@ -21,6 +21,7 @@ from corpus.extract import prefilter, prefilter_loss
 from corpus.extract.prefilter import Look, Looks
 from corpus.extract.sandbox import Extracted, Failure, Sandbox
 from corpus.look import calibration
+from corpus.planning import plan
 from corpus.text import quality
 from corpus.text.quality import Features, LinearModel
 from tests.made import Recording, by_id, make_recipe, rows, run, text, warc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,8 +163,6 @@ Row = dict[str, Any]
 
 def tampered(build: Build, folder: Path, change: Callable[[Row], None]) -> list[str]:
     """Change the verdict of dedup about `split` in a copy, signed anew; return the problems."""
-    import shutil
-
     output = Path(shutil.copytree(build.output, folder / "output"))
     [path] = output.glob("dedup-*/a/*.parquet")
 
@@ -244,8 +243,6 @@ def test_check_finds_a_tampered_cut(
 def test_check_finds_lines_that_decontaminate_does_not_leave_out(
     made: Build, tmp_path: Path
 ) -> None:
-    import shutil
-
     output = Path(shutil.copytree(made.output, tmp_path / "output"))
     [path] = output.glob("decontaminate-*/a/*.parquet")
     rewrite(
@@ -289,3 +286,39 @@ def test_cuts_of_what_other_cuts_left_are_those_of_the_whole(
         pieces.append(given_bytes[start : cut["start"]])
         start = cut["end"]
     assert sum(map(len, pieces)) == len(rest.encode()) - sum(c["end"] - c["start"] for c in later)
+
+
+def test_check_compares_the_figures_of_the_manifest_with_the_rows(
+    made: Build, tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(made.output, tmp_path / "output"))
+    [path] = output.glob("dedup-*/manifest.json")
+    path.write_text(path.read_text().replace('"cut_lines": 5', '"cut_lines": 6'))
+
+    checkup = check.check(read_build(str(output)), full=False, say=lambda line: None)
+
+    assert [one.what for one in checkup.problems] == [
+        "cut_lines is 5 by its rows, the manifest says 6"
+    ]
+
+
+def test_what_a_document_repeats_that_is_dropped_for_it_needs_no_keeper(tmp_path: Path) -> None:
+    rows = [
+        {"id": "chant", "text": "the same words\n" * 5000},
+        {"id": "other", "text": text("other", 200)},
+    ]
+    source = {"documents": str(write_jsonl(tmp_path / "a.jsonl", rows))}
+    recipe = make_recipe({"a": source}, dedup={"lines": {"minimum_left": 50}, "max_loss": 1})
+    build = run(recipe, tmp_path / "out")
+
+    assert by_id(build.stage("dedup"))["chant"]["reason"] == "duplicate_lines"
+    checkup = check.check(build, full=True, say=lambda line: None)
+    assert checkup.problems == ()
+    assert checkup.checked["lines cut"] == 4999
+    look = inspect.inspect(
+        build, stage="dedup", dropped=True, reason=None, source=None, number=1, sample=None
+    )
+    told = "\n".join(map(str, inspect.describe(look)))
+    assert "cuts 15-75000" in told
+    assert "and 4,979 more" in told
+    assert len(told) < 2000

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from corpus.build import Build, build
 from corpus.cli import app
-from corpus.config import Recipe
+from corpus.config import Decontaminate, Recipe
 from corpus.metering.meter import Meter
 from corpus.planning import forecast, history
 from corpus.progress import Silent
@@ -59,6 +59,39 @@ def test_a_plan_of_more_input_goes_by_the_last_build_with_an_error(tmp_path: Pat
     [stage] = [s for s in foretold.prediction.stages if s.stage == "extract"]
     assert stage.documents == pytest.approx(400, rel=0.1)
     assert foretold.prediction.documents.error is not None
+
+
+def test_a_build_of_other_files_of_the_same_size_leaves_an_error(tmp_path: Path) -> None:
+    built(recipe_of(tmp_path / "in"), tmp_path / "out")
+    foretold = forecast.forecast(recipe_of(tmp_path / "others"), str(tmp_path / "other"))
+    assert foretold is not None
+    [source] = foretold.prediction.sources
+    assert source.sample == 0
+    assert source.disk.error
+
+
+def test_a_build_that_was_stopped_early_comes_behind_one_that_knows_all_stages(
+    tmp_path: Path,
+) -> None:
+    made = built(recipe_of(tmp_path / "in"), tmp_path / "out")
+    stopped = recipe_of(tmp_path / "later").model_copy(update={"dedup": None})
+    built(stopped, tmp_path / "stopped")
+    foretold = forecast.forecast(recipe_of(tmp_path / "others"), str(tmp_path / "other"))
+    assert foretold is not None
+    assert made.output in foretold.prediction.origin
+
+
+def test_a_stage_that_was_not_measured_is_not_said_to_drop_all(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path / "in")
+    built(recipe, tmp_path / "out")
+    items = write_jsonl(tmp_path / "items.jsonl", [{"text": "what is the highest of all hills"}])
+    more = recipe.model_copy(update={"decontaminate": Decontaminate(benchmarks=(str(items),))})
+    foretold = forecast.forecast(more, str(tmp_path / "other"))
+    assert foretold is not None
+    documents = {s.stage: s.documents for s in foretold.prediction.stages}
+    assert documents["dedup"]
+    assert documents["decontaminate"] is None
+    assert any(n.startswith("decontaminate: not meas") for n in foretold.prediction.notes)
 
 
 def test_a_build_that_takes_all_over_keeps_what_was_measured_when_it_was_made(
