@@ -152,19 +152,15 @@ def batches(
     with storage.open_arrow(part.documents) as file:
         try:
             parquet = pq.ParquetFile(file)
-            if rows is None:
-                for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
-                    yield row, batch
-                    row += len(batch)
-            else:
-                for group in range(parquet.num_row_groups):
-                    end = row + parquet.metadata.row_group(group).num_rows
-                    first, last = np.searchsorted(rows, [row, end])
-                    if first < last:
-                        for batch in parquet.iter_batches(BATCH_ROWS, [group], list(columns)):
-                            yield row, batch
-                            row += len(batch)
-                    row = end
+            # Not across row groups: a batch of long documents would be as large as all of them.
+            for group in range(parquet.num_row_groups):
+                end = row + parquet.metadata.row_group(group).num_rows
+                first, last = (0, 1) if rows is None else np.searchsorted(rows, [row, end])
+                if first < last:
+                    for batch in parquet.iter_batches(BATCH_ROWS, [group], list(columns)):
+                        yield row, batch
+                        row += len(batch)
+                row = end
         except (pa.ArrowInvalid, OSError) as error:
             raise damaged(part.documents, error) from error
     if row != part.rows:

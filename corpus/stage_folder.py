@@ -8,6 +8,7 @@ stage does (after a change of the recipe that does not touch it): then its files
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,9 +64,17 @@ class _Work(Generic[T]):
 def _make(work: _Work[T]) -> tuple[Shard, Usage]:
     """Do one task and leave its receipt, so that no one has to do it again; say what it cost."""
     shard, usage = measured(work.function, work.task)
-    pa.default_memory_pool().release_unused()  # or a worker holds what its largest task needed
+    _release()
     storage.write_json(_receipt(work.task), dataclasses.asdict(shard))
     return shard, usage
+
+
+def _release() -> None:
+    """Give freed memory back to the system, or a worker holds what its largest task needed."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps NumPy's freed arrays
+    if trim is not None:
+        trim(0)
 
 
 def _receipt(task: Task) -> str:

@@ -120,6 +120,11 @@ def test_batches_are_all_rows_in_order_with_their_numbers(
     assert seen == [f"d{i}" for i in range(count)]
 
 
+def test_batch_does_not_go_beyond_a_row_group(tmp_path: Path) -> None:
+    """A row group is 8 MB of text or one longer document, and 1,024 of these fit nowhere."""
+    assert [len(one) for _, one in batches(write_part(tmp_path, 20), ["id"])] == [7, 7, 6]
+
+
 def test_documents_with_other_rows_than_the_manifest_says_are_an_integrity_error(
     tmp_path: Path,
 ) -> None:

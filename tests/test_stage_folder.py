@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -304,3 +305,25 @@ def test_stage_killed_in_the_middle_of_a_file_goes_on_to_the_same_bytes(tmp_path
     texts = [Path(m.folder, "manifest.json").read_bytes() for m in (manifest, undisturbed)]
     assert texts[0] == texts[1]
     assert json.loads(texts[0])["counts"] == {"a": {"into": 8, "kept": 4, "dropped": {"x": 4}}}
+
+
+HELD = """
+import re
+from pathlib import Path
+import numpy as np
+from corpus.stage_folder import _release
+arrays = [np.ones(100_000, np.uint8) for _ in range(2000)]
+last = arrays.pop()  # behind all others, so that the heap does not shrink by itself
+del arrays
+def held():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+before = held()
+_release()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc alone has it")
+def test_memory_that_a_task_has_freed_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, check=True, text=True)
+    assert float(done.stdout) > 100  # MB, of 200

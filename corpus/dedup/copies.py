@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.order import Scope, visiting_order
+from corpus.dedup.prefix import maybe_shared
 from corpus.dedup.signatures import read_signed
 from corpus.dedup.spans import span_of
 from corpus.manifest import Shard
@@ -62,14 +63,14 @@ def find_copies(task: CopiesTask) -> Shard:
     paths = signed.paths(task.role)
     for part, table in exchange.read_hashes(paths, "high", task.partition, task.bits):
         document = signed.bases[part] + table["position"].to_numpy().astype(np.int64)
-        source = np.full(len(document), signed.sources[part], np.int64)
+        source = np.full(len(document), signed.sources[part], np.int16)
         tables.append(
             table.drop_columns(["position"])
             .append_column("document", pa.array(document))
             .append_column("source", pa.array(source))
         )
-    table = _copied(pa.concat_tables(tables), task.scope) if tables else None
-    found = _copies(table, task.scope) if table is not None else SCHEMA.empty_table()
+        del table
+    found = _copies(_copied(tables, task.scope), task.scope) if tables else SCHEMA.empty_table()
     path = f"{task.source}/{task.name}.arrow"
     span = span_of(found["keeper"].to_numpy(), task.bounds)
     output = exchange.write(task.folder, path, found, span, "copies")
@@ -79,18 +80,32 @@ def find_copies(task: CopiesTask) -> Shard:
     )
 
 
-def _copied(table: pa.Table, scope: Scope) -> pa.Table:
-    """Return the rows whose text, and group of the scope, is that of another one."""
+def _copied(tables: list[pa.Table], scope: Scope) -> pa.Table:
+    """Return the rows whose text, and group of the scope, is that of another one.
+
+    Their tables are taken out of the list, and most rows, which are nobody's copies, let go first.
+    """
+    shared = maybe_shared(np.concatenate([table["low"].to_numpy() for table in tables]))
+    first = 0
+    for index, table in enumerate(tables):
+        tables[index] = table.filter(pa.array(shared[first : first + len(table)]))
+        first += len(table)
+    table = pa.concat_tables(tables).combine_chunks()
+    tables.clear()
+    del shared
     columns = [table["low"].to_numpy(), table["high"].to_numpy()]
     columns.append(scope.group(table["source"].to_numpy()))
     order = np.lexsort(columns)
     same = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
     for column in columns:
         same &= column[order[1:]] == column[order[:-1]]
-    run = np.concatenate([np.zeros(min(len(order), 1), np.int64), np.cumsum(~same)])
-    several = np.bincount(run)[run] > 1 if len(run) else np.zeros(0, np.bool_)
-    chosen = table.take(pa.array(order[several]))
-    return chosen.append_column("run", pa.array(run[several]))
+    several = np.zeros(len(order), dtype=np.bool_)
+    several[1:] = same
+    several[:-1] |= same
+    run = np.concatenate([np.zeros(min(len(order), 1), np.int64), np.cumsum(~same)])[several]
+    del columns, same
+    table = table.drop_columns(["low", "high"])
+    return table.take(pa.array(order[several])).append_column("run", pa.array(run))
 
 
 def _copies(table: pa.Table, scope: Scope) -> pa.Table:

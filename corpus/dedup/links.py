@@ -7,9 +7,12 @@ than the records.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.dedup import exchange
@@ -18,7 +21,11 @@ from corpus.dedup.prefix import link_runs, maybe_shared
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import write_table
 
-COLUMNS = ("key", "document", "size", "reach")
+COLUMNS = {"key": np.uint64, "document": np.int64, "size": np.int32, "reach": np.int32}
+# A range of more records than are sorted at a time is read in so many times finer ones (as bits),
+# so often.
+FINER_BITS = 4
+MOST_FINER = 3
 
 
 @dataclass(frozen=True)
@@ -46,43 +53,78 @@ class LinksTask:
 
 
 def find_links(task: LinksTask) -> Shard:
-    """Write the links of one range of keys.
-
-    A range has more records than are sorted at a time only where a shingle has. Then all documents
-    of equal keys are connected, whatever their sizes: more than have to be, and none is lost.
-    """
+    """Write the links of one range of keys."""
     manifest = read_manifest(task.prefixes)
     paths = [manifest.path(shard.output("prefixes")) for shard in manifest.shards]
-    tables: list[pa.Table] = []
-    rows = 0
-    for _, table in exchange.read_hashes(paths, "key", task.partition, task.bits):
-        tables.append(table)
-        rows += len(table)
-        if rows > task.rows:
-            tables.clear()
-            break
-    within = tables and rows
-    edges = _linked(pa.concat_tables(tables), task.threshold) if within else _stars(paths, task)
+    edges = pa.concat_tables(list(_links(paths, task, task.partition, task.bits)))
     output = write_table(task.folder, f"{task.source}/{task.name}.parquet", edges, "edges")
     return Shard(task.name, task.source, task.key, (output,))
 
 
-def _stars(paths: list[str], task: LinksTask) -> pa.Table:
-    """Return edges between all documents of equal keys."""
-    stars = Stars(np.iinfo(np.int64).max, task.rows)
-    for _, table in exchange.read_hashes(paths, "key", task.partition, task.bits):
-        stars.add(table["key"].to_numpy(), table["document"].to_numpy())
-    return stars.edges()
+def _links(paths: list[str], task: LinksTask, partition: int, bits: int) -> Iterator[pa.Table]:
+    """Yield the links of the keys that begin with the `bits` of `partition`.
+
+    More records than are sorted at a time come of a few keys that all pages of a template have. So
+    they are read again in finer ranges, which parts these keys. Where a single key has so many, all
+    its documents are connected, whatever their sizes: more than have to be, and none is lost.
+    """
+    tables: list[pa.Table] = []
+    rows = 0
+    for _, table in exchange.read_hashes(paths, "key", partition, bits):
+        tables.append(table)
+        rows += len(table)
+        if rows > task.rows:
+            break
+    if rows <= task.rows:
+        yield _linked(tables, task.threshold)
+        return
+    del tables, table
+    finer = bits + FINER_BITS
+    if finer > task.bits + MOST_FINER * FINER_BITS:
+        stars = Stars(np.iinfo(np.int64).max, min(task.rows, exchange.TASK_ROWS))
+        for _, table in exchange.read_hashes(paths, "key", partition, bits):
+            stars.add(table["key"].to_numpy(), table["document"].to_numpy())
+        yield stars.edges()
+        return
+    for own in range(partition << FINER_BITS, (partition + 1) << FINER_BITS):
+        yield from _links(paths, task, own, finer)
 
 
-def _linked(table: pa.Table, threshold: float) -> pa.Table:
-    """Return the links of some records."""
-    table = table.filter(pa.array(maybe_shared(table["key"].to_numpy())))
-    key, document, size, reach = (table[column].to_numpy() for column in COLUMNS)
+def _linked(tables: list[pa.Table], threshold: float) -> pa.Table:
+    """Return the links of some records, whose tables are taken out of the list.
+
+    Nothing is held longer than it is used: some 60 bytes a record with the tables.
+    """
+    shared = maybe_shared(np.concatenate([np.empty(0, np.uint64), *_arrays(tables, "key")]))
+    first = 0
+    for index, table in enumerate(tables):
+        own = shared[first : first + len(table)]
+        first += len(table)
+        tables[index] = table.filter(pa.array(own))
+    del shared
+    # Of no table, the type is still that of the column.
+    key, document, size, reach = (
+        np.concatenate([np.empty(0, dtype), *_arrays(tables, column)])
+        for column, dtype in COLUMNS.items()
+    )
+    tables.clear()
     order = np.lexsort((size, key))
-    sizes, reaches = size[order].astype(np.int64), reach[order].astype(np.int64)
-    left, right = link_runs(key[order], sizes, reaches, threshold)
-    ends = document[order]
-    edges = np.sort(np.stack([ends[left], ends[right]], axis=1), axis=1)
-    edges = np.unique(edges[edges[:, 0] != edges[:, 1]], axis=0)
-    return pa.table({"left": edges[:, 0], "right": edges[:, 1]})
+    key, size, reach = key[order], size[order], reach[order]
+    document = document[order]
+    del order
+    left, right = link_runs(key, size, reach, threshold)
+    del key, size, reach
+    ends = document[left], document[right]
+    del document, left, right
+    smaller, larger = np.minimum(*ends), np.maximum(*ends)
+    del ends
+    order = np.lexsort((larger, smaller))
+    smaller, larger = smaller[order], larger[order]
+    del order
+    fresh = smaller != larger
+    fresh[1:] &= (smaller[1:] != smaller[:-1]) | (larger[1:] != larger[:-1])
+    return pa.table({"left": smaller[fresh], "right": larger[fresh]})
+
+
+def _arrays(tables: list[pa.Table], column: str) -> Iterator[npt.NDArray[Any]]:
+    return (table[column].to_numpy() for table in tables)

@@ -23,7 +23,7 @@ from corpus.manifest import Manifest, Shard
 
 # Records of a range, and at most: one shingle of all pages of a template is in one range.
 RANGE_ROWS = 1_000_000
-MOST_ROWS = 8_000_000
+MOST_ROWS = 3_000_000
 
 
 @dataclass(frozen=True)

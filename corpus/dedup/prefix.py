@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
@@ -121,8 +122,8 @@ def maybe_shared(keys: UInt64s) -> npt.NDArray[np.bool_]:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def link_runs(
-    keys: UInt64s, sizes: Int64s, reaches: Int64s, threshold: float
-) -> tuple[Int64s, Int64s]:
+    keys: UInt64s, sizes: Int32s, reaches: Int32s, threshold: float
+) -> tuple[Int32s, Int32s]:
     """Return edges that connect, in each run of equal keys, the sets that can be similar enough.
 
     Two sets can be if neither is larger than the other one's reach, nor than its size divided by
@@ -130,7 +131,7 @@ def link_runs(
     of sizes overlap, one edge joins them.
 
     Args:
-        keys: Ascending; sizes ascend within a run.
+        keys: Ascending, fewer than 2^31; sizes ascend within a run.
         sizes: Of the record's set.
         reaches: As `prefix_records` returns them.
         threshold: Least Jaccard index.
@@ -138,8 +139,8 @@ def link_runs(
     Returns:
         Two arrays of numbers of records, an edge each, fewer than there are records.
     """
-    left = np.empty(len(keys), dtype=np.int64)
-    right = np.empty(len(keys), dtype=np.int64)
+    left = np.empty(len(keys), dtype=np.int32)
+    right = np.empty(len(keys), dtype=np.int32)
     used = 0
     start = 0
     while start < len(keys):
@@ -161,4 +162,4 @@ def link_runs(
                 y += 1
             covered = max(covered, y - 1)
         start = end
-    return left[:used].copy(), right[:used].copy()
+    return left[:used], right[:used]

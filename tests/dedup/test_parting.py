@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +19,13 @@ from corpus.build import describe
 from corpus.config import Dedup
 from corpus.dedup import components, exchange, parting, visit
 from corpus.dedup.edges import Stars
+from corpus.dedup.links import LinksTask, find_links
 from corpus.dedup.prefix import COUNTER_BITS, count_shingles, link_runs, prefix_records
 from corpus.dedup.spans import span_of, spans
+from corpus.engine import LocalEngine
+from corpus.manifest import Shard
+from corpus.progress import Silent
+from corpus.stage_folder import make
 from tests.dedup.test_kernels import families, hashed, jaccard
 from tests.dedup.test_rule import expected, shingle_set, similarity, verdicts
 from tests.dedup.test_steps import Rounds, recipe_of
@@ -95,6 +103,53 @@ def test_longer_page_that_does_not_reach_a_shorter_one_is_not_connected_with_it(
     labels = connected([*alike, *others, *rest], 0.8)
     assert len(set(labels[:10])) == 1
     assert len(set(labels)) == 1 + 10 + 30
+
+
+@dataclass(frozen=True)
+class RecordsTask:
+    """The writing of records of six shingles that pages of one size share, at places that vary."""
+
+    reach: int
+    name: str = "00000"
+    source: str = "every"
+    key: str = "records"
+    weight: int = 1
+    folder: str = ""
+
+
+def write_records(task: RecordsTask) -> Shard:
+    keys = np.repeat(np.arange(1, 7, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), 50)
+    order = np.argsort(keys, kind="stable")
+    records = pa.table(
+        {
+            "key": keys[order],
+            "document": np.arange(len(keys))[order],
+            "size": np.full(len(keys), 100, np.int32),
+            "reach": np.full(len(keys), task.reach, np.int32),
+        }
+    )
+    path = f"{task.source}/{task.name}.4.arrow"
+    cells = exchange.by_hash(keys[order], 4)
+    output = exchange.write(task.folder, path, records, cells, "prefixes")
+    return Shard(task.name, task.source, task.key, (output,))
+
+
+@pytest.mark.parametrize(
+    ("reach", "rows", "groups"), [(99, 60, 300), (99, 30, 6), (110, 60, 6), (110, 30, 6)]
+)
+def test_a_range_of_more_records_than_are_sorted_is_parted_by_shingle(
+    tmp_path: Path, reach: int, rows: int, groups: int
+) -> None:
+    """Pages that cannot be alike are connected only where one shingle alone has too many."""
+    place, engine = str(tmp_path), LocalEngine(0)
+    records = make(place, "prefixes", write_records, [RecordsTask(reach)], engine, Silent())
+    task = LinksTask("00000", "every", "links", 1, records.folder, 0, 0, rows, 0.8)
+    links = make(place, "links", find_links, [task], engine, Silent())
+    edges = pq.read_table(links.path(links.shards[0].output("edges")))
+    labels = list(range(300))
+    for a, b in zip(edges["left"].to_pylist(), edges["right"].to_pylist(), strict=True):
+        labels = [labels[a] if label == labels[b] else label for label in labels]
+    assert len(set(labels)) == groups
 
 
 def test_stars_in_pieces_connect_what_they_connect_at_once() -> None:
