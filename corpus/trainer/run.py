@@ -90,13 +90,14 @@ class Run:
         output = self._config.output
         found = checkpoint.load_latest(output)
         self._world.agree(found.step if found else 0, "checkpoint")
+        if found is not None:
+            self._require_same(found)  # before anything is removed
         if self._world.leads:
             storage.sweep(output)
             # What is later was never finished, or is damaged: this run writes those steps again.
             checkpoint.remove_after(output, found.step if found else 0)
         if found is None:
             return None
-        self._require_same(found)
         self.batches.load_state_dict(found.loader)
         checkpoint.restore(found, self.model, self.optimizer)
         self.step = found.step

@@ -306,6 +306,18 @@ def test_a_run_does_not_go_on_with_other_settings(
         train(recipe(mix, tmp_path / "run", **changes), report=quietly)
 
 
+def test_a_run_that_is_refused_removes_nothing(mix: str, tmp_path: Path) -> None:
+    """A damaged checkpoint is done again by the run that it is of, and touched by no other."""
+    summary = train(recipe(mix, tmp_path / "run", steps=6), report=quietly)
+    damaged = Path(summary.checkpoint) / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-4])
+
+    with pytest.raises(InputError, match="other settings"):
+        train(recipe(mix, tmp_path / "run", seed=4), report=quietly)
+
+    assert damaged.exists()
+
+
 def test_a_run_does_not_go_on_with_another_mix(
     mix: str, tmp_path: Path, write_mix: Callable[..., str]
 ) -> None:

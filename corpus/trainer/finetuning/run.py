@@ -156,9 +156,8 @@ class _Run:
         """Put the last whole checkpoint in place and return its step; None when there is none."""
         output = self.config.output
         found = checkpoint.load_latest(output)
-        # What is later was never finished, or is damaged: this run writes those steps again.
-        checkpoint.remove_after(output, found.step if found else 0)
         if found is None:
+            checkpoint.remove_after(output, 0)  # what was never finished
             return None
         different = [
             f"{key} was {found.settings.get(key)} and is {value}"
@@ -172,6 +171,8 @@ class _Run:
                 why="; ".join(different),
                 fix="Set them back, or choose another output folder",
             )
+        # What is later was never finished, or is damaged: this run writes those steps again.
+        checkpoint.remove_after(output, found.step)
         checkpoint.restore(found, self.model, self.optimizer)
         log.info("going on after step %d, from %s", found.step, found.folder)
         return found.step
