@@ -259,7 +259,7 @@ def test_models_are_not_taken_for_each_other(
     with pytest.raises(InputError, match="no fine-tuned model"):
         open_finetuned(str(tmp_path))
     tuned = finetune(recipe(epochs=1), report=quietly)
-    with pytest.raises(InputError, match="another shape"):
+    with pytest.raises(InputError, match="this model was fine-tuned"):
         open_model(tuned.output)
 
 
