@@ -31,7 +31,7 @@ class AblateConfig(Settings):
     """A `train.yaml`. Its mixture, output and seed are replaced; all else holds for every model."""
     evaluate: str
     """An `evaluate.yaml`. Its model and output are replaced. Name text that no build has trained
-    on: what one build holds out, another may have kept."""
+    on; builds of one seed and one share of validation hold out the same documents."""
     seeds: tuple[Seed, ...] = (1, 2, 3)
     """Seeds of the weights, a model of each build for every one. Three is the fewest that give an
     interval worth the name."""
