@@ -169,7 +169,7 @@ def main() -> None:
 
         def stage(fast: bool) -> None:
             out = tempfile.mkdtemp(dir=folder)
-            settings = (True, "gpt2", 0.0, 1, (), fast, out)
+            settings = ("gpt2", 0.0, 1, (), fast, out)
             tokenize_shard(TokenizeTask("part", "source", "key", 1, part, *settings))
 
         works: dict[str, Callable[[], object]] = {}
