@@ -296,7 +296,10 @@ def builds_that_pipelines_name() -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(("path", "sets"), builds_that_pipelines_name())
 def test_builds_that_a_pipeline_names_have_valid_settings(path: str, sets: list[str]) -> None:
-    config.load_recipe(str(ROOT / path), sets)
+    recipe = config.load_recipe(str(ROOT / path), sets)
+
+    plain = config.load_recipe(str(ROOT / path))
+    assert (recipe != plain) == bool(sets)  # a setting that changes nothing is none
 
 
 def test_bytes_of_the_shard_on_the_page_are_those_that_are_written(tmp_path: Path) -> None:

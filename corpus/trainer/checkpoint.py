@@ -192,6 +192,28 @@ def load_latest(output: str) -> Checkpoint | None:
     return None
 
 
+def load_run(path: str, *, what: str, fix: str) -> Checkpoint:
+    """Return one checkpoint by its folder, or the latest whole one of a run's output folder.
+
+    Args:
+        path: Either folder.
+        what: What is looked for, for the error: "trained model".
+        fix: What to do where there is none.
+
+    Raises:
+        InputError: There is no checkpoint.
+        IntegrityError: The checkpoint is damaged, or every one in the folder is.
+    """
+    if storage.exists(storage.join(path, CONTENT)):
+        return load(path)
+    latest = load_latest(path)
+    if latest is None:
+        raise InputError(
+            f"there is no {what} in this folder", where=path, why="It has no checkpoints", fix=fix
+        )
+    return latest
+
+
 def load(folder: str) -> Checkpoint:
     """Return a checkpoint, its tensors on the CPU.
 

@@ -52,18 +52,11 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
             not those of its settings.
         IntegrityError: The checkpoint is damaged, or every one in the folder is.
     """
-    if storage.exists(storage.join(path, checkpoint.CONTENT)):
-        found = checkpoint.load(path)
-    else:
-        latest = checkpoint.load_latest(path)
-        if latest is None:
-            raise InputError(
-                "there is no trained model in this folder",
-                where=path,
-                why="It has no checkpoints",
-                fix="Run: corpus train --config train.yaml, and name its output folder",
-            )
-        found = latest
+    found = checkpoint.load_run(
+        path,
+        what="trained model",
+        fix="Run: corpus train --config train.yaml, and name its output folder",
+    )
     if "task.labels" in found.settings:
         raise InputError(
             "this model was fine-tuned: it has a head, and tokens besides those of its vocabulary",

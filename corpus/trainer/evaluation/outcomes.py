@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from corpus.trainer.evaluation.example import Example
-
-_NORMAL = 1.959963984540054  # 97.5 % of the normal distribution lie below
+from corpus.trainer.intervals import NORMAL, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def _of_unit(name: str, nats: Sequence[float], units: Sequence[int]) -> Estimate
         return _normal(f"bits_per_{name}", value / math.log(2), scaled)
     if error is None:
         return Estimate(f"{name}_perplexity", _exp(value), None, None, None)
-    ends = (_exp(value - _NORMAL * error), _exp(value + _NORMAL * error))
+    ends = (_exp(value - NORMAL * error), _exp(value + NORMAL * error))
     return Estimate(f"{name}_perplexity", _exp(value), _exp(value) * error, *ends)
 
 
@@ -112,11 +111,9 @@ def _exp(value: float) -> float:
 
 def share(metric: str, values: Sequence[float]) -> Estimate:
     """Return a share of right answers, with Wilson's interval."""
-    n, p = len(values), math.fsum(values) / len(values)
-    z = _NORMAL**2
-    centre = (p + z / (2 * n)) / (1 + z / n)
-    half = _NORMAL / (1 + z / n) * math.sqrt(p * (1 - p) / n + z / (4 * n * n))
-    low, high = max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+    n, right = len(values), math.fsum(values)
+    p = right / n
+    low, high = wilson(right, n)
     return Estimate(metric, p, math.sqrt(p * (1 - p) / n), low, high)
 
 
@@ -139,4 +136,4 @@ def ratio(above: Sequence[float], below: Sequence[int]) -> tuple[float, float | 
 def _normal(metric: str, value: float, error: float | None) -> Estimate:
     if error is None:
         return Estimate(metric, value, None, None, None)
-    return Estimate(metric, value, error, value - _NORMAL * error, value + _NORMAL * error)
+    return Estimate(metric, value, error, value - NORMAL * error, value + NORMAL * error)

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from corpus import storage
 from corpus.errors import InputError
 from corpus.text.tokenizer import Tokenizer
 from corpus.trainer import checkpoint
@@ -139,18 +138,11 @@ def open_finetuned(path: str, *, device: torch.device | None = None) -> Finetune
         InputError: There is no checkpoint, or it is not one of a fine-tuning.
         IntegrityError: The checkpoint is damaged, or every one in the folder is.
     """
-    if storage.exists(storage.join(path, checkpoint.CONTENT)):
-        found = checkpoint.load(path)
-    else:
-        latest = checkpoint.load_latest(path)
-        if latest is None:
-            raise InputError(
-                "there is no fine-tuned model in this folder",
-                where=path,
-                why="It has no checkpoints",
-                fix="Run: corpus finetune --config finetune.yaml, and name its output folder",
-            )
-        found = latest
+    found = checkpoint.load_run(
+        path,
+        what="fine-tuned model",
+        fix="Run: corpus finetune --config finetune.yaml, and name its output folder",
+    )
     if "task.labels" not in found.settings:
         raise InputError(
             "this model was pretrained and not fine-tuned",

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Z = 1.959963984540054  # of a two-sided interval of 95 %
+from corpus.trainer.intervals import wilson
+
 RESAMPLES = 1000
 _CELLS = 4_000_000  # of resampled confusion tables that are held at a time
 
@@ -32,14 +33,6 @@ class Measure:
     low: float
     high: float
     baseline: float
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share (Wilson 1927)."""
-    share, spread = right / total, Z * Z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def confusion(true: Ints, predicted: Ints, classes: int) -> Ints:

@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn.metrics import f1_score, matthews_corrcoef, precision_recall_fscore_support
 
 from corpus.trainer.finetuning import measures
+from corpus.trainer.intervals import wilson
 
 
 def made(seed: int, *, classes: int, size: int = 200) -> tuple[measures.Ints, measures.Ints]:
@@ -47,7 +48,7 @@ def test_a_constant_prediction_has_no_correlation() -> None:
 def test_the_interval_of_the_accuracy_is_wilsons(right: int, total: int) -> None:
     expected = stats.binomtest(right, total).proportion_ci(method="wilson")
 
-    assert measures.wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_bootstrap_intervals_are_those_of_examples_drawn_one_by_one() -> None:
