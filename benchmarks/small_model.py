@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from ablation import ROOT, corpus
+
 RECIPE = """
 name: small
 seed: 2020
@@ -58,11 +57,6 @@ tasks:
   - {{task: lambada, path: "{data}/benchmarks/lambada_test.jsonl.zst", limit: 200}}
   - {{task: two_digit_addition, generate: 100, shots: [0, few], beams: 1}}
 """
-
-
-def corpus(*arguments: str) -> None:
-    """Run a verb of the command line."""
-    subprocess.run([sys.executable, "-m", "corpus", *arguments], check=True, cwd=ROOT)
 
 
 def main() -> None:

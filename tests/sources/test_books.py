@@ -229,7 +229,7 @@ def test_read_epub_with_damaged_bytes_never_raises(tmp_path: Path, seed: int) ->
     for step in range(8):
         data[(seed * 7919 + step * 104729) % len(data)] ^= 1 << (seed % 8)
     path.write_bytes(data)
-    read(path)
+    assert isinstance(read(path), Document | Drop)
 
 
 def test_read_epub_that_needs_a_password_is_a_drop(tmp_path: Path) -> None:
