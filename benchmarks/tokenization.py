@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,13 @@ def write(folder: Path, texts: list[str]) -> tuple[Part, list[str]]:
     """Write a part and its verdict; return it, and the texts that are left."""
     ids = [f"{number:032x}" for number in range(len(texts))]
     table = pa.table({"id": ids, "text": pa.array(texts, pa.large_string())})
-    pq.write_table(table, folder / "part.parquet", compression="zstd", row_group_size=1024)
+    pq.write_table(
+        table,
+        folder / "part.parquet",
+        compression="zstd",
+        use_dictionary=False,
+        row_group_size=1024,
+    )
     kept = [number % 10 != 3 for number in range(len(texts))]
     cuts: list[Any] = [None] * len(texts)
     left = []
@@ -182,8 +189,8 @@ def main() -> None:
             (folder / "kept").mkdir()
             ids = [str(number) for number in range(len(left))]
             pq.write_table(pa.table({"id": ids, "text": left}), folder / "kept" / "part.parquet")
-            ranks = tokenizer.load("gpt2")._ranks
-            json_file = bpe_training.tokenizer_json(sorted(ranks, key=ranks.__getitem__))
+            lines = tokenizer.load("gpt2").ranks_file().splitlines()
+            json_file = bpe_training.tokenizer_json([b64decode(line.split()[0]) for line in lines])
             (folder / "gpt2.json").write_bytes(json_file)
             works["datatrove"] = lambda: datatrove(asked.datatrove, folder, left, -1)
         start = timed(lambda: [work() for name, work in works.items() if name != "datatrove"])

@@ -11,7 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from corpus.stage_folder import describe_output, make
 from corpus.text import cut_texts
 from corpus.tokenize import document_table, shards
 
+if TYPE_CHECKING:
+    from corpus.text import tokenizer
+
 STAGE = "tokenize"
 VERSION = 1
 SPLITS = ("training", "validation")
@@ -39,8 +42,8 @@ class Encoder(Protocol):
     vocabulary_size: int
     end_of_text: int
 
-    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
-        """Return the token ids of each text, without end of text."""
+    def encode_utf8(self, texts: Sequence[bytes]) -> tokenizer.Encoded:
+        """Return the token ids of texts, without end of text."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def tokenize_shard(task: TokenizeTask) -> Shard:
     if not task.fast:
         return _shard(task, reference)
     try:
-        return _shard(task, fast_tokenizer.Watched(reference, seed=task.seed))
+        return _shard(task, fast_tokenizer.Watched(reference, seed=f"{task.seed} {task.name}"))
     except fast_tokenizer.EncodersDiffer:
         made = _shard(task, reference)
         return replace(made, measures={**made.measures, "encoder_mismatches": 1})
@@ -160,7 +163,9 @@ def _shard(task: TokenizeTask, encoder: Encoder) -> Shard:
     kept = kept_rows(task.part)
     ids = read_columns(task.part.documents, ["id"])["id"].combine_chunks()
     # The draw of the quality filter has decided what is here: validation needs one of its own.
-    held_out = quality.draws(ids, seed=task.seed, purpose="validation") < task.validation
+    held_out = np.zeros(len(kept), dtype=np.bool_)
+    if task.validation:
+        held_out = quality.draws(ids, seed=task.seed, purpose="validation") < task.validation
     outputs: list[Output] = []
     measures = {"tokens": 0, "text_bytes": 0, **{f"masked_{kind}": 0 for kind in task.mask}}
     for split, rows in zip(SPLITS, (kept & ~held_out, kept & held_out), strict=True):
@@ -194,7 +199,7 @@ def _write_split(
                 texts = [text.encode() for text in marked]
                 masked.update(numbers)
             size += sum(map(len, texts))
-            writer.write_documents(encoder.encode_utf8(texts), encoder.end_of_text)
+            writer.write_documents(*encoder.encode_utf8(texts), encoder.end_of_text)
     lengths = np.frombuffer(writer.lengths, dtype=np.int32)
     table = f"{prefix}.documents.parquet"
     with storage.publish(storage.join(task.folder, table)) as temporary:

@@ -16,7 +16,7 @@ import hashlib
 import importlib.resources
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,28 @@ _LOOK = 16  # characters
 # \s of the Rust engine is Unicode's White_Space; Python's own \s has four control characters more.
 _WHITE_SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _LONG_RUN_END = re.compile(rf"{_WHITE_SPACE}{{{_LONG_RUN},}}+(?=.)", re.DOTALL)
+
+
+class Encoded(NamedTuple):
+    """The tokens of some texts, behind each other.
+
+    Attributes:
+        ids: uint32 [tokens].
+        ends: int64 [texts], where the tokens of each text end in `ids`.
+    """
+
+    ids: npt.NDArray[np.uint32]
+    ends: npt.NDArray[np.int64]
+
+    @classmethod
+    def join(cls, rows: Sequence[npt.NDArray[np.uint32]]) -> Encoded:
+        """Put the rows of single texts behind each other."""
+        ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
+        return cls(np.concatenate([np.zeros(0, dtype=np.uint32), *rows]), ends)
+
+    def rows(self) -> list[npt.NDArray[np.uint32]]:
+        """Return the tokens of each text."""
+        return np.split(self.ids, self.ends[:-1]) if self.ends.size else []
 
 
 class Tokenizer:
@@ -83,9 +105,9 @@ class Tokenizer:
         """
         return [self._encode(text) for text in texts]
 
-    def encode_utf8(self, texts: Sequence[bytes]) -> list[npt.NDArray[np.uint32]]:
-        """Return the token ids of each text, given as UTF-8."""
-        return [self._encode(text.decode()) for text in texts]
+    def encode_utf8(self, texts: Sequence[bytes]) -> Encoded:
+        """Return the token ids of texts given as UTF-8."""
+        return Encoded.join([self._encode(text.decode()) for text in texts])
 
     def _encode(self, text: str) -> npt.NDArray[np.uint32]:
         if len(text) <= _LONG_RUN:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import array
 import contextlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -78,20 +78,33 @@ class ShardWriter:
         if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
             raise TypeError(f"a document is one row of integers, not {tokens.dtype}{tokens.shape}")
         self._require_length(tokens.size)
-        self._append(tokens)
+        self._require_inside(tokens)
+        self._write(np.ascontiguousarray(tokens, dtype=self.dtype.newbyteorder("<")))
         self.lengths.append(tokens.size)
 
-    def write_documents(self, rows: Sequence[Tokens], end_of_text: int) -> None:
+    def write_documents(
+        self, ids: npt.NDArray[np.uint32], ends: npt.NDArray[np.int64], end_of_text: int
+    ) -> None:
         """Append documents, each with end of text behind it: the ids are looked at all at once.
+
+        Args:
+            ids: Their ids behind each other: uint32 [tokens].
+            ends: Where each document ends in `ids`: int64 [documents].
+            end_of_text: The id that ends a document.
 
         Raises:
             InputError: As for `write_document`.
         """
-        lengths = [len(row) + 1 for row in rows]
-        self._require_length(max(lengths, default=0))
-        end = np.array([end_of_text], dtype=np.uint32)
-        self._append(np.concatenate([end[:0], *(part for row in rows for part in (row, end))]))
-        self.lengths.extend(lengths)
+        lengths = np.diff(ends, prepend=0) + 1
+        self._require_length(int(lengths.max(initial=0)))
+        self._require_inside(ids)
+        out = np.full(ids.size + ends.size, end_of_text, dtype=self.dtype.newbyteorder("<"))
+        start = 0
+        for number, end in enumerate(ends.tolist()):
+            out[start + number : end + number] = ids[start:end]
+            start = end
+        self._write(out)
+        self.lengths.extend(lengths.tolist())
 
     def _require_length(self, length: int) -> None:
         if length > _LONGEST:
@@ -101,7 +114,7 @@ class ShardWriter:
                 why="The shard format holds at most 2,147,483,647 tokens a document",
             )
 
-    def _append(self, tokens: Tokens) -> None:
+    def _require_inside(self, tokens: Tokens) -> None:
         if tokens.size:
             low = 0 if tokens.dtype.kind == "u" else int(tokens.min())
             high = int(tokens.max())
@@ -111,7 +124,9 @@ class ShardWriter:
                     where=str(self._bin),
                     why=f"The vocabulary has {self.vocabulary_size:,} ids",
                 )
-        self._file.write(np.ascontiguousarray(tokens, dtype=self.dtype.newbyteorder("<")).data)
+
+    def _write(self, tokens: Tokens) -> None:
+        self._file.write(tokens.data)
         self.tokens_total += tokens.size
 
     def close(self) -> None:

@@ -341,3 +341,26 @@ def test_stream_open_checks_the_number_of_tokens(tmp_path: Path) -> None:
 def test_shard_remote_path_is_refused() -> None:
     with pytest.raises(InputError, match="from local files"):
         TokenShard("s3://bucket/part-0")
+
+
+def test_documents_at_once_are_the_bytes_of_documents_one_by_one(tmp_path: Path) -> None:
+    documents = [[3, 1], [], [7], [1, 2, 3, 4], []]
+    ids = np.array([token for document in documents for token in document], dtype=np.uint32)
+    ends = np.cumsum([len(document) for document in documents], dtype=np.int64)
+    for size in (10, 70_000):  # uint16 and int32
+        one, many = tmp_path / f"one-{size}", tmp_path / f"many-{size}"
+        with ShardWriter(one, vocabulary_size=size) as writer:
+            for document in documents:
+                writer.write_document(np.array([*document, 9], dtype=np.uint32))
+        with ShardWriter(many, vocabulary_size=size) as writer:
+            writer.write_documents(ids[:3], ends[:3], 9)
+            writer.write_documents(ids[3:], ends[3:] - 3, 9)
+            writer.write_documents(ids[:0], ends[:0], 9)
+        assert writer.tokens_total == len(ids) + len(documents)
+        for suffix in (".bin", ".idx"):
+            assert Path(f"{many}{suffix}").read_bytes() == Path(f"{one}{suffix}").read_bytes()
+    with (
+        pytest.raises(InputError, match="token 7 is outside the vocabulary"),
+        ShardWriter(tmp_path / "small", vocabulary_size=7) as writer,
+    ):
+        writer.write_documents(ids, ends, 6)
