@@ -299,7 +299,7 @@ def test_output_below_a_file_is_an_output_error_with_the_next_step(tmp_path: Pat
         storage.write_bytes(str(tmp_path / "file" / "x"), b"")
     assert caught.value.where is not None
     assert caught.value.where.startswith(str(tmp_path / "file"))
-    assert "--output" in str(caught.value)
+    assert "Choose a folder that you may write to" in str(caught.value)
 
 
 def test_output_in_a_folder_that_takes_no_files_is_an_output_error() -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Json, show
+from corpus.verbs.options import Json
+from corpus.verbs.printing import show
 from corpus.verbs.torch_needed import torch_needed
 
 app = typer.Typer(

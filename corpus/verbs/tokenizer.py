@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Config, Json, Output, build_of, quiet, say, show
+from corpus.verbs.builds import build_of
+from corpus.verbs.options import Config, Json, Output
+from corpus.verbs.printing import quiet, say, show
 
 app = typer.Typer(
     name="tokenizer",
