@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from corpus.verbs.builds import build_of
-from corpus.verbs.options import Config, Json, Output
+from corpus.verbs.options import Config, Json, Output, To
 from corpus.verbs.printing import quiet, say, show
 
 
 def export(
-    to: Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")],
+    to: To,
     form: Annotated[
         str,
         typer.Option(

@@ -28,3 +28,4 @@ Sets = Annotated[
     ),
 ]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.", metavar="NAME")]
+To = Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")]
