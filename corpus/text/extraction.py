@@ -3,10 +3,10 @@
 GPT-3's authors took Common Crawl's ready-made plain text (Brown et al. 2020, section 2.2); the main
 text of the page, without menus and footers, is what later corpora found better. trafilatura reads
 best, resiliparse is fifteen times as fast, `none` takes all visible text. trafilatura refuses one
-page in forty whole, such as one that begins in the middle of its HTML, and takes of some the notice
+page in forty whole, such as one that begins in the middle of its HTML, and of some takes the notice
 about cookies and leaves the thread of a forum. So where it finds little, resiliparse is asked too,
-and believed if it finds several times as much: mean token F1 on CleanEval goes from .841 to .893, on
-the forums of WCXB from .694 to .741 (`benchmarks/gold.py`).
+and believed if it finds several times as much: mean token F1 on CleanEval goes from .841 to .893
+(`benchmarks/gold.py`).
 
 In: the body of a response and the charset its header names. Out: text as the page
 has it, with line feeds for line ends, without control characters and lone surrogates, stripped.
@@ -43,8 +43,8 @@ _DETECTED_BYTES = 1 << 17
 _TITLE_BYTES = 1 << 18
 _TITLE = re.compile(r"<title\b[^>]{0,512}>([^<]{1,4096})", re.IGNORECASE)
 _MAX_TITLE = 512
-# Chosen on WCXB and CleanEval, where any share from .2 to .5 and any length from 1,000 on does nearly
-# as well. A quarter of the pages are looked at twice, at a fifteenth of the time; 3 in 100 change.
+# Chosen on WCXB and CleanEval, where any share from .2 to .5 and length from 1,000 on does nearly as
+# well. A quarter of the pages are looked at twice, at a fifteenth of the time; 3 in 100 change.
 _LITTLE = 3000  # characters
 _SHARE = 0.3
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
