@@ -17,7 +17,7 @@ from corpus.config import Recipe
 from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError, RecipeError
 from corpus.extract import prefilter_loss
-from corpus.manifest import Counts, Manifest, read_manifest
+from corpus.manifest import DIGEST, Counts, Manifest, check_digest, read_manifest, with_digest
 from corpus.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STAGES = ("crawl", "extract", "filter", "dedup", "decontaminate", "tokenize", "mix")
 VERDICTS = ("filter", "dedup", "decontaminate")  # the stages that decide about documents
 BUILD = "build.json"
+_FIELDS = frozenset({"name", "stages", "recipe"})  # of build.json
 _FOLDER = re.compile(r"[a-z]+-[0-9a-f]{12}")
 
 
@@ -168,9 +169,10 @@ def _record(recipe: Recipe, output: str, manifests: Mapping[str, Manifest]) -> N
         if isinstance(stages, dict):
             later = {s: f for s, f in stages.items() if s not in manifests}
             # A build that stops early takes nothing away from one that went on from here.
+            before.pop(DIGEST, None)
             if before == {**value, "stages": {**value["stages"], **later}}:
                 return
-    storage.write_json(path, value)
+    storage.write_json(path, with_digest(value))
 
 
 def read_build(output: str) -> Build:
@@ -188,12 +190,10 @@ def read_build(output: str) -> Build:
     value = storage.read_json(path)
     stages = value.get("stages") if isinstance(value, dict) else None
     names = stages.values() if isinstance(stages, dict) else [None]
+    fix = "Delete it and run the build again, which takes up what is there"
     if not all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names):
-        raise IntegrityError(
-            "this is not the list of a build's stages",
-            where=path,
-            fix="Delete it and run the build again, which takes up what is there",
-        )
+        raise IntegrityError("this is not the list of a build's stages", where=path, fix=fix)
+    check_digest(value, before=_FIELDS, what="the list of the build's stages", where=path, fix=fix)
     stages = value["stages"]  # in the order of the alphabet: it is JSON with sorted keys
     folders = {s: storage.join(output, stages[s]) for s in STAGES if s in stages}
     return Build(output, {stage: read_manifest(folder) for stage, folder in folders.items()})
