@@ -194,6 +194,8 @@ def _lines(story: Story) -> Iterator[str]:
                 yield f"      … {printable(cut.before)}"
                 yield f"      [ {excerpt(cut.removed, _CUT)} ]"
                 yield f"      {printable(cut.after)} …"
+            if story.cuts_total > len(story.cuts):
+                yield f"    and {story.cuts_total - len(story.cuts):,} places more"
     for tokens in story.tokens:
         yield f"  {'tokenize':<14}{tokens.split}, tokens {tokens.start:,} to {tokens.end:,} of"
         yield f"    {tokens.shard}"

@@ -41,7 +41,9 @@ class Seen:
         place: Archive and offset, or dump and page: what of it is known.
         text: Its first 10,000 characters; None for rows that never became text.
         reason: Why it was dropped here, or None.
-        columns: What else the stages say about it: score, duplicate_of, cuts, detail, ...
+        columns: What else the stages say about it: score, duplicate_of, cuts, detail, ...; of a
+            list the first 20.
+        totals: How many there are in a list that has more.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Seen:
     text: str | None
     reason: str | None
     columns: Mapping[str, Any]
+    totals: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,11 @@ def _lost(
 def _seen(
     row: Mapping[str, Any], text: str | None, reason: str | None, columns: Mapping[str, Any]
 ) -> Seen:
+    more = {
+        key: value
+        for key, value in columns.items()
+        if isinstance(value, list) and len(value) > _MOST_ITEMS
+    }
     return Seen(
         id=row["id"],
         source=row["source"],
@@ -253,7 +261,8 @@ def _seen(
         place={key: row[key] for key in PLACE if row[key] is not None},
         text=text,
         reason=reason,
-        columns=columns,
+        columns={**columns, **{key: value[:_MOST_ITEMS] for key, value in more.items()}},
+        totals={key: len(value) for key, value in more.items()},
     )
 
 
@@ -269,7 +278,9 @@ def describe(inspection: Inspection) -> Iterator[Block]:
         yield f"{printable(row.id)}  {row.source}  {printable(row.url or '(no URL)')}"
         facts = [f"dropped: {row.reason}"] if row.reason else []
         facts += [f"language {row.language}"] if row.language else []
-        facts += [f"{key} {shown(value)}" for key, value in row.columns.items()]
+        facts += [
+            f"{key} {shown(value, row.totals.get(key))}" for key, value in row.columns.items()
+        ]
         facts += [f"{key} {printable(str(value))}" for key, value in row.place.items()]
         yield f"  {', '.join(facts)}"
         if row.text is not None:
@@ -279,16 +290,21 @@ def describe(inspection: Inspection) -> Iterator[Block]:
         yield f"No document was {'dropped' if inspection.dropped else 'kept'} here."
 
 
-def shown(value: Any) -> str:
-    """Return a value of a verdict as a person reads it."""
+def shown(value: Any, total: int | None = None) -> str:
+    """Return a value of a verdict as a person reads it.
+
+    Args:
+        value: The value.
+        total: How many items a list has that is given in part.
+    """
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
         told = [
             f"{item['start']}-{item['end']}" if isinstance(item, dict) else printable(str(item))
-            for item in value[:_MOST_ITEMS]
+            for item in value
         ]
-        more = len(value) - len(told)
+        more = 0 if total is None else total - len(told)
         return " ".join([*told, f"and {more:,} more"] if more else told)
     return printable(str(value))
 
