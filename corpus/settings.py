@@ -34,7 +34,8 @@ class Settings(BaseModel):
         if isinstance(value, bool) and info.field_name is not None:
             annotation = cls.model_fields[info.field_name].annotation
             if not _takes_bool(annotation):
-                raise ValueError(f"`{str(value).lower()}` is neither a number nor text")
+                wanted = mapping_of(models_in(annotation))
+                raise ValueError(wanted or f"`{str(value).lower()}` is neither a number nor text")
         return value
 
 
@@ -211,8 +212,30 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in typing.get_args(annotation) for model in models_in(part)]
 
 
+def mapping_of(models: Sequence[type[BaseModel]]) -> str:
+    """Return what to write where one of these models belongs; nothing of none."""
+    names = sorted({name for one in models for name in one.model_fields})
+    if not names:
+        return ""
+    empty = "; {} takes their defaults" if any(map(_may_be_empty, models)) else ""
+    return f"keys belong here, of {', '.join(names)}{empty}"
+
+
+def _may_be_empty(model: type[BaseModel]) -> bool:
+    try:
+        model()
+    except ValidationError:
+        return False
+    return True
+
+
 def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
     """Return the keys that are known where `key` stands, following models, maps and lists."""
+    return {name for candidate in _models_at(model, key) for name in candidate.model_fields}
+
+
+def _models_at(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
+    """Return the models whose keys are known where `key` stands."""
     models = [model]
     for part in key[:-1]:
         inner: list[type[BaseModel]] = []
@@ -222,7 +245,15 @@ def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
         # A part that is no field is a key of a map (a source's name) or a tag of a union: the
         # models stay the same.
         models = inner or models
-    return {name for candidate in models for name in candidate.model_fields}
+    return models
+
+
+# What pydantic says in words of Python.
+_PLAIN = {
+    "dict_type": "a mapping belongs here, `{name: value}`",
+    "tuple_type": "a list belongs here, `[one, another]`",
+    "list_type": "a list belongs here, `[one, another]`",
+}
 
 
 def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
@@ -236,7 +267,13 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
         return "has to be given"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if kind in ("model_type", "model_attributes_type"):
+        message = mapping_of(_models_at(model, (*key, ""))) or message
+    message = _PLAIN.get(kind, message)
     given = error.get("input")
+    if isinstance(given, bool):
+        given = str(given).lower()
+        return f"{message} (given: {given})"
     return f"{message} (given: {given!r})" if isinstance(given, str | int | float) else message
 
 
