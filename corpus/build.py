@@ -270,6 +270,9 @@ def describe(manifest: Manifest) -> str:
     if lines := manifest.summary.get("lines"):
         of = f"of {lines['cut_documents']:,} documents, {lines['cut_bytes']:,} bytes"
         line += f"; {lines['cut_lines']:,} lines {of}, cut"
+    if left_out := manifest.settings.get("lists_left_out"):  # of filter
+        more = f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else ""
+        line += f"; not read, being regular expressions: {', '.join(left_out[:3])}{more}"
     if unfinished := manifest.summary.get("unfinished", 0):  # of dedup
         line += f"; {unfinished:,} kept before they were compared with all that are like them"
     look = manifest.summary.get("prefilter")
