@@ -271,6 +271,8 @@ def test_overrides_are_yaml_and_make_the_sections_they_need(tmp_path: Path) -> N
     [
         ("count", "'count' is not key=value"),
         ("=1", "'=1' is not key=value"),
+        (".=1", "'.=1' is not key=value"),
+        ("one..width=1", "'one..width=1' is not key=value"),
         ("", "is not key=value"),
         ("name.first=1", "--set name.first: name is not a mapping of keys"),
         ("many.0.width.unit=1", "--set many.0.width.unit: many.0.width is not a mapping of keys"),
