@@ -351,6 +351,33 @@ def test_stage_that_is_not_there_is_an_error_of_the_command_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"filter": {"classifier": "nowhere"}}, "there is no classifier"),
+        (
+            {"filter": {"classifier": {"fasttext": "x.bin", "label": "hq"}}},
+            "no such fastText model",
+        ),
+        ({"filter": {"urls": ["nowhere"]}}, "there is no such list of URLs"),
+        ({"filter": {"heuristics": {"c4": {"bad_words": "nowhere"}}}}, "nowhere"),
+        ({"dedup": {"index": ["nowhere"]}}, "there is no build here"),
+        ({"decontaminate": {"benchmarks": "nowhere"}}, "no benchmark file matches"),
+        ({"tokenize": {"vocabulary": "nowhere.json"}}, "there is no such file"),
+    ],
+)
+def test_what_is_missing_beside_the_sources_is_told_before_the_first_stage(
+    tmp_path: Path, section: dict[str, Any], message: str
+) -> None:
+    path = str(write_jsonl(tmp_path / "a.jsonl", [{"text": text(1)}]))
+    source = {"documents": path, "filter": "filter" in section}
+    recipe = make_recipe({"a": source}, **section)
+    with pytest.raises(InputError, match=message):
+        run(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    run(recipe, tmp_path / "out", until="extract")  # which needs none of it
+
+
 # --- the folder
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping
 
 from corpus import storage
+from corpus.build.beside import check_beside
 from corpus.build.indexes import open_indexes
 from corpus.build.record import STAGES, VERDICTS, Build, record, sections
 from corpus.config import Recipe
@@ -44,6 +45,7 @@ def build(
             fix=f"Add `{until}:` to the recipe, or stop at one of {', '.join(stages)}",
         )
     last = stages.index(until) if until else len(stages) - 1
+    check_beside(recipe, stages[: last + 1], output)
     manifests: dict[str, Manifest] = {}
     with storage.lock(output), contextlib.closing(progress):
         for left in storage.list_folder(output):  # of a process that was killed
