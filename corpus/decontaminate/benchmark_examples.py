@@ -62,7 +62,7 @@ def benchmarks(
     """
     version = normalization.WORDS_VERSIONS[settings.words]
     tasks: list[BenchmarkTask] = []
-    for name, files, benchmark in _named(settings):
+    for name, files, benchmark in named_files(settings):
         inputs = [storage.digest(path) for path in files]
         digests = [(storage.name(p), d) for p, (_, d) in zip(files, inputs, strict=True)]
         known = benchmark_source.layouts(benchmark.preset, benchmark.fields, benchmark.id)
@@ -88,7 +88,7 @@ def benchmarks(
     return make(output, "benchmarks", benchmark_shard, tasks, engine, progress, settings=stored)
 
 
-def _named(settings: Decontaminate) -> Iterator[tuple[str, tuple[str, ...], Benchmark]]:
+def named_files(settings: Decontaminate) -> Iterator[tuple[str, tuple[str, ...], Benchmark]]:
     """Yield the name and the files of each benchmark."""
     for name, benchmark in settings.benchmarks.items():
         matches = [path for pattern in benchmark.paths for path in storage.find(pattern)]

@@ -110,6 +110,8 @@ def run(
         "looks": [o.sha256 for shard in extract.shards for o in shard.all("looks")],
         **rules,
     }
+    if settings.urls and (left_out := steps[-1].settings.get("left_out")):
+        stored["lists_left_out"] = left_out
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
     if manifest is None:

@@ -62,11 +62,6 @@ class GramIndex:
     def __len__(self) -> int:
         return len(self.hashes)
 
-    @property
-    def state_bytes(self) -> int:
-        """Bytes in memory."""
-        return self.hashes.nbytes + self.bits.nbytes + self.buckets.nbytes
-
 
 @dataclass(frozen=True)
 class BenchmarkGrams:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from corpus.metering.intervals import NORMAL, wilson
 from corpus.trainer.evaluation.example import Example
-from corpus.trainer.intervals import NORMAL, wilson
 
 
 @dataclass(frozen=True, slots=True)
