@@ -65,7 +65,7 @@ def _instruction(
 
 
 def arc(item: Item) -> Iterator[Example]:
-    """Figures G.11 and G.12."""
+    """Figures G.11 and G.16."""
     stem, options, gold, own = _question(item)
     yield choosing(f"Question: {stem}\nAnswer:", options, gold, own)
 
@@ -118,7 +118,7 @@ def _clause(sentence: str) -> str:
 
 
 def storycloze(item: Item) -> Iterator[Example]:
-    """Figure G.16: four sentences, then an ending."""
+    """Figure G.17: four sentences, then an ending."""
     if item.has("InputSentence1"):
         names = [f"InputSentence{number}" for number in range(1, 5)]
         ends = ("RandomFifthSentenceQuiz1", "RandomFifthSentenceQuiz2")
@@ -135,7 +135,7 @@ def storycloze(item: Item) -> Iterator[Example]:
 
 
 def race(item: Item) -> Iterator[Example]:
-    """Figures G.1 and G.2, a question at a time: article, question, answers."""
+    """Figures G.1 and G.3, a question at a time: article, question, answers."""
     article = item.text("article").strip()
     if item.has("questions"):  # a file an article, as its authors publish it
         questions, answers = item.texts("questions"), item.texts("answers")
@@ -174,7 +174,7 @@ def boolq_without_passage(item: Item) -> Iterator[Example]:
 
 
 def cb(item: Item) -> Iterator[Example]:
-    """Figure G.33: premise, hypothesis, true, false or neither."""
+    """Figure G.30: premise, hypothesis, true, false or neither."""
     gold = _label(item, ("entailment", "contradiction", "neutral"))
     context = (
         f"{item.text('premise')}\nquestion: {item.text('hypothesis')} true, false, or neither?"
@@ -191,11 +191,11 @@ def rte(item: Item) -> Iterator[Example]:
 
 
 def anli(item: Item) -> Iterator[Example]:
-    """Figures G.7, G.10 and G.14: premise, hypothesis, True, Neither or False."""
+    """Figures G.2, G.7 and G.10: premise, hypothesis, True, Neither or False."""
     premise = item.text("context" if item.has("context") else "premise")
     label = {"e": "0", "n": "1", "c": "2"}.get(str(item.get("label")), str(item.get("label")))
     gold = Item(item.where, {"label": label}).one_of("label", ("0", "1", "2"))
-    context = f"{premise}\nQuestion: {item.text('hypothesis')} True, False, or Neither?\nAnswer:"
+    context = f"{premise}\nQuestion: {item.text('hypothesis')} True, False, or Neither?"
     yield choosing(context, ("True", "Neither", "False"), gold, item.name("uid"))
 
 
@@ -208,7 +208,7 @@ def _label(item: Item, names: tuple[str, ...]) -> int:
 
 
 def winogrande(item: Item) -> Iterator[Example]:
-    """Figure G.17, partial scoring: what is behind the blank, after each of the two fillings."""
+    """Figure G.14, partial scoring: what is behind the blank, after each of the two fillings."""
     if item.has("instruction"):
         sentence, options, gold = _instruction(item, _SENTENCE, "option")
         own = ""

@@ -151,7 +151,7 @@ CHOICES: list[tuple[Parse, dict[str, Any], str, list[str], int, str]] = [
     (
         formats_choice.anli,
         {"uid": "u", "context": "P.", "hypothesis": "H.", "label": "c"},
-        "P.\nQuestion: H. True, False, or Neither?\nAnswer:",
+        "P.\nQuestion: H. True, False, or Neither?",
         [" True", " Neither", " False"],
         2,
         "u",

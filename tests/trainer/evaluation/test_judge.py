@@ -13,7 +13,8 @@ from corpus.text.tokenizer import Tokenizer
 from corpus.trainer.evaluation import arithmetic
 from corpus.trainer.evaluation.example import Example
 from corpus.trainer.evaluation.items import Item
-from corpus.trainer.evaluation.judge import Judge, answer_ends, credit
+from corpus.trainer.evaluation.judge import Judge, answer_ends
+from corpus.trainer.evaluation.marks import credit
 from corpus.trainer.evaluation.outcomes import Outcome, estimates
 from corpus.trainer.evaluation.prompts import Prompts
 from corpus.trainer.evaluation.tasks import TASKS
@@ -65,9 +66,9 @@ def examples(task: str, *, shots: int = 0) -> list[Example]:
     if task in arithmetic.TESTS:
         return list(arithmetic.questions(task, seed=1, first=0, count=8))
     chosen = TASKS[task]
-    parse = chosen.blank if shots and chosen.blank else chosen.parse
-    assert parse is not None
-    parsed = [one for item in items(task) for one in parse(Item("f", item))]
+    parsed = chosen.examples(
+        (Item("f", item) for item in items(task)), with_prompt=shots > 0, solved=False
+    )
     return [replace(one, place=f"f:{number}") for number, one in enumerate(parsed)]
 
 
