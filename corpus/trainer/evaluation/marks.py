@@ -58,11 +58,10 @@ def question(answer: str, example: Example) -> Marks:
 
 def squad2(answer: str, example: Example) -> Marks:
     """SQuAD 2.0: the same, and by themselves the questions with and without an answer."""
-    accepted = [one for one in example.answers if answers.normalize(one)]
-    has_answer = accepted != [NO_ANSWER]
-    if answers.normalize(answer) == NO_ANSWER:
-        answer = ""
-    accepted = accepted if has_answer else [""]
+    accepted = [one for one in example.answers if answers.normalize(one) not in ("", NO_ANSWER)]
+    has_answer = bool(accepted)
+    accepted = accepted or [""]
+    answer = "" if answers.normalize(answer) == NO_ANSWER else answer
     exact, overlap = _exact_match(answer, accepted), answers.f1(answer, accepted)
     name = "has_answer" if has_answer else "no_answer"
     return {
