@@ -142,6 +142,7 @@ PRESETS: Mapping[str, tuple[Layout, ...]] = MappingProxyType(
         ),
         "webqs": (_plain("url", "utterance"), _plain("url", "question")),
         "wic": (_plain("idx", "sentence1", "sentence2"),),
+        "winograd": (_plain("", "text", "options"),),
         "winogrande": (
             _plain("qID", "sentence", "option1", "option2"),
             _plain("", "sentence", "option1", "option2"),

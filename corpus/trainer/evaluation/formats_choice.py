@@ -14,6 +14,9 @@ from corpus.trainer.evaluation.example import Example, choosing
 from corpus.trainer.evaluation.items import Item
 
 LETTERS = ("A", "B", "C", "D", "E")
+_MOST_OFF = 3
+_POSSESSIVE = ("my", "his", "her", "our", "their")
+_DETERMINERS = ("A", "An", "The", "She", "He", "It", "They", "My", "His", "Her", "Their")
 _QUESTION = re.compile(
     r"Please choose the correct answer to the question: (?P<stem>.*?)\s*\n+"
     r"(?P<options>Answer1: .*?)\s*\n+Answer format",
@@ -220,3 +223,31 @@ def winogrande(item: Item) -> Iterator[Example]:
     if not blank or not after.strip():
         raise item.wrong("there is no blank with text behind it in the sentence", repr(sentence))
     yield Example(tuple((before + option, after) for option in options), gold, own=own)
+
+
+def winograd(item: Item) -> Iterator[Example]:
+    """Figure G.13, partial scoring: what is behind the pronoun, after each noun in its place."""
+    text, pronoun, options = item.text("text"), item.text("pronoun"), item.texts("options")
+    start = item.number("pronoun_loc")
+    # Copies differ in white space, so that the place may be that of a neighbouring character.
+    found = re.finditer(rf"\b{re.escape(pronoun)}\b", text)
+    place = min(found, key=lambda one: abs(one.start() - start), default=None)
+    if place is None or abs(place.start() - start) > _MOST_OFF or not text[place.end() :].strip():
+        raise item.wrong(f"the pronoun {pronoun!r} with text behind it is not at {start}")
+    before = re.sub(" +", " ", text[: place.start()])
+    after = re.sub(" +", " ", text[place.end() :])
+    gold = item.number("label")
+    if not 0 <= gold < len(options):
+        raise item.wrong(f"there is no option {gold}")
+    begins = not before.strip() or before.rstrip().endswith((".", "!", "?"))
+    nouns = (_in_place(option, pronoun, begins=begins) for option in options)
+    yield Example(tuple((before + noun, after) for noun in nouns), gold)
+
+
+def _in_place(option: str, pronoun: str, *, begins: bool) -> str:
+    """Return a noun as it stands for a pronoun: "The fox" in a sentence, "the fox's" for "his"."""
+    first, *rest = option.split(" ")
+    if not begins and first in _DETERMINERS:
+        first = first.lower()
+    noun = " ".join((first, *rest))
+    return f"{noun}'s" if pronoun.lower() in _POSSESSIVE and not noun.endswith("'s") else noun

@@ -86,6 +86,7 @@ _CHOICES = {
     "race": _over_answer_context(formats_choice.race, 10, "A: ", is_json=True),
     "sat_analogies": Task(None, "choice", few=20, parse_all=sat.examples),
     "storycloze": Task(formats_choice.storycloze, "choice", few=70),
+    "winograd": Task(formats_choice.winograd, "choice", few=7),
     "winogrande": Task(formats_choice.winogrande, "choice", few=50),
 }
 _SUPERGLUE = {

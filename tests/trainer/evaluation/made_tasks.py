@@ -221,6 +221,14 @@ def sat() -> list[Any]:
     ]
 
 
+def winograd() -> list[Any]:
+    return [
+        {"text": f"The {name} saw Ann; she ran.", "pronoun": "she", "label": number % 2}
+        | {"pronoun_loc": len(f"The {name} saw Ann; "), "options": [f"The {name}", "Ann"]}
+        for number, name in enumerate(NAMES)
+    ]
+
+
 # Task, the preset of the decontamination, and what its file holds: one document, or rows.
 FILES: dict[str, tuple[str, str, Callable[[], Any]]] = {
     "wic.jsonl": ("wic", "wic", wic),
@@ -239,6 +247,7 @@ FILES: dict[str, tuple[str, str, Callable[[], Any]]] = {
     "quac.json": ("quac", "quac", quac),
     "quac.parquet": ("quac", "quac", quac_rows),
     "wmt.parquet": ("wmt16_de_en", "wmt", translation),
+    "winograd.jsonl": ("winograd", "winograd", winograd),
     "sat.jsonl": ("sat_analogies", "sat_analogies", sat),
 }
 

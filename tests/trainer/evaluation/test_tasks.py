@@ -39,6 +39,7 @@ KNOWN: dict[str, dict[str, tuple[float, int]]] = {
     "quac.json": {"f1": (1, 16)},
     "quac.parquet": {"f1": (1, 16)},
     "wmt.parquet": {"bleu": (pytest.approx(100), 8), "bleu_intl": (pytest.approx(100), 8)},
+    "winograd.jsonl": {"accuracy": (1, 8)},
     "sat.jsonl": {"accuracy": (1, 8)},
 }
 
@@ -150,7 +151,14 @@ def test_superglue_shows_the_same_examples_to_all_where_the_paper_does(
 
 def test_every_task_has_k_of_table_h1_but_those_that_it_has_not() -> None:
     given = {"coqa": 5, "drop": 20, "multirc": 32, "quac": 5, "record": 32, "sat_analogies": 20}
-    given |= {"squadv2": 16, "wic": 32, "wsc": 32, "wmt14_fr_en": 64, "wmt16_en_ro": 64}
+    given |= {
+        "squadv2": 16,
+        "wic": 32,
+        "wsc": 32,
+        "wmt14_fr_en": 64,
+        "wmt16_en_ro": 64,
+        "winograd": 7,
+    }
     assert {name: TASKS[name].few for name in given} == given
     without = {name for name, task in TASKS.items() if task.few is None}
     assert without == {"boolq_without_passage", "cbt", "squad"}
