@@ -103,6 +103,8 @@ def _coqa(item: Item) -> Iterator[Conversation]:
     questions, answers = _inputs(item, "questions"), _inputs(item, "answers")
     # Every question has been answered by some further people, numbered from 0.
     more = item.get("additional_answers") if item.has("additional_answers") else {}
+    if not isinstance(more, dict):
+        raise item.wrong("the field 'additional_answers' is no map of people")
     paths = [f"additional_answers.{name}" for name in sorted(more)]
     others = [_inputs(item, path) for path in paths if item.get(path) not in _NOBODY]
     for one in (answers, *others):

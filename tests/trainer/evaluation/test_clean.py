@@ -34,8 +34,19 @@ def arc(number: int) -> dict[str, Any]:
     }
 
 
+def coqa(number: int) -> dict[str, Any]:
+    questions = [f"question{number}x{turn} asked" for turn in range(2)]
+    answers = [f"answer{number}x{turn} given" for turn in range(2)]
+    return {"id": f"coqa-{number}", "story": " ".join(f"story{number}x{n}" for n in range(3))} | {
+        "questions": questions,
+        "answers": {"input_text": answers},
+    }
+
+
 def quoted(item: dict[str, Any]) -> str:
     """Return the text of an item as the decontamination's preset takes it."""
+    if "story" in item:
+        return " ".join([item["story"], *item["questions"], *item["answers"]["input_text"]])
     if "goal" in item:
         return f"{item['goal']} {item['sol1']} {item['sol2']}"
     question = item["question"]
@@ -44,9 +55,10 @@ def quoted(item: dict[str, Any]) -> str:
 
 def test_examples_that_a_build_reports_as_dirty_are_those_that_are_left_out(tmp_path: Path) -> None:
     """The examples are shorter than 13 words, so they are found and not cut out."""
-    rows = {"piqa": [piqa(n) for n in range(9)], "arc": [arc(n) for n in range(9)]}
+    made = {"piqa": piqa, "arc": arc, "coqa": coqa}
+    rows = {name: [make(n) for n in range(9)] for name, make in made.items()}
     paths = {name: write_jsonl(tmp_path / f"{name}.jsonl", items) for name, items in rows.items()}
-    dirty = [rows["piqa"][2], rows["piqa"][7], rows["arc"][4]]
+    dirty = [rows["piqa"][2], rows["piqa"][7], rows["arc"][4], rows["coqa"][5]]
     documents = [
         {"id": str(n), "text": f"{text(f'b{n}', 120)} {quoted(item)} {text(f'a{n}', 120)}"}
         for n, item in enumerate(dirty)
@@ -67,6 +79,8 @@ def test_examples_that_a_build_reports_as_dirty_are_those_that_are_left_out(tmp_
 
     assert found["piqa"] == [f"piqa.jsonl:{n}" for n in range(1, 10) if n not in (3, 8)]
     assert found["arc"] == [f"arc-{n}" for n in range(9) if n != 4]
+    # A conversation is one example of the report, and each of its turns one here.
+    assert found["coqa"] == [f"coqa-{n}#{turn}" for n in range(9) if n != 5 for turn in range(2)]
 
 
 @pytest.mark.parametrize("name", made_tasks.FILES)

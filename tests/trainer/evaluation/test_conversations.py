@@ -104,6 +104,7 @@ def test_quac_turn_comes_with_title_section_and_those_before_it() -> None:
     ("parse", "item", "named", "where"),
     [
         (conversations.coqa, {**COQA, "answers": COQA["answers"][:1]}, "have 1 answers", "f:7"),  # type: ignore[index]
+        (conversations.coqa, {**COQA, "additional_answers": [1]}, "no map of people", "f:7"),
         (conversations.coqa, {**COQA, "story": ""}, "'story' has no text", "f:7"),
         (
             conversations.coqa,
