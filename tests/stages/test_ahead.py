@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT, write_inputs
 
 from corpus.stages.ahead import CompiledAhead
+from tests.conftest import ROOT, write_inputs
 
 # What a fresh process compiles or loads for a build after what is compiled ahead, of kernels that
 # are kept on disk. Each of those left out takes some tenths of a second to compile.
