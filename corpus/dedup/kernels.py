@@ -198,11 +198,12 @@ def _visit_indexed(
             continue
         while used + prefix > len(entries):
             grown = np.empty((2 * len(entries), 3), dtype=np.int32)
-            grown[:used] = entries[:used]
-            entries = grown
-            more = np.empty(len(entries), dtype=np.uint64)
-            more[:used] = tokens[:used]
-            tokens = more
+            more = np.empty(len(grown), dtype=np.uint64)
+            for at in range(used):  # a slice brings the formatting of its error, 1 s to compile
+                more[at] = tokens[at]
+                for column in range(3):
+                    grown[at, column] = entries[at, column]
+            entries, tokens = grown, more
         for i in range(prefix):
             reach = longest(size, i, threshold)
             if reach < 1:

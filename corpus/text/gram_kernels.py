@@ -161,7 +161,8 @@ def gram_hashes(
             )
             if used + count > len(hashes):
                 grown = np.empty(2 * len(hashes), dtype=np.uint64)
-                grown[:used] = hashes[:used]
+                for index in range(used):  # a slice brings the formatting of its error, 1 s
+                    grown[index] = hashes[index]
                 hashes = grown
             for slot in range(size, size + count):
                 rolling = rolling * _BASE + digests[slot] - digests[slot - size] * oldest
@@ -225,7 +226,9 @@ def find_grams(
             )
             if used + count > len(hits):
                 grown = np.empty((2 * len(hits), 4), dtype=np.int64)
-                grown[:used] = hits[:used]
+                for index in range(used):
+                    for column in range(4):
+                        grown[index, column] = hits[index, column]
                 hits = grown
             # Without a branch, so that the reads of many grams are under way together.
             candidates = 0

@@ -367,7 +367,8 @@ def probabilities(
                 break
             if start == 0:  # a word that is longer than the scratch
                 longer = np.zeros(2 * scratch.size, np.uint8)
-                longer[:fill] = scratch[:fill]
+                for i in range(fill):  # a slice brings the formatting of its error, 1 s
+                    longer[i] = scratch[i]
                 scratch = longer
                 found = np.zeros(scratch.size, np.uint32)
             for i in range(start, fill):

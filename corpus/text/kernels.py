@@ -137,6 +137,7 @@ def ngram_hashes(
     oldest = _power(_BASE, size)
     bounds = np.zeros(documents + 1, dtype=np.int64)
     hashes = np.empty(2 * _WORDS, dtype=np.uint64)
+    fill = np.int64(0)
     used = 0
     for row in range(documents):
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -144,10 +145,11 @@ def ngram_hashes(
         rolling = np.uint64(0)
         seen = 0
         while at < end:
-            at, count = _next_words(data, begin, at, end, entries, expansions, scratch, 0, spans)
+            at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
             if used + count > len(hashes):
                 grown = np.empty(2 * len(hashes), dtype=np.uint64)
-                grown[:used] = hashes[:used]
+                for index in range(used):  # a slice brings the formatting of its error, 1 s
+                    grown[index] = hashes[index]
                 hashes = grown
             for word in range(count):
                 digest = xxh64(scratch, spans[word, 0], spans[word, 1])
@@ -241,11 +243,12 @@ def minhash_signatures(
     for row in range(documents):
         minima = signatures[row]
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
-        fill = 0
+        # Were it a plain 0, all that it is handed to would be compiled twice, for 0 and for int.
+        fill = np.int64(0)
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
-            ready = 0
+            ready = np.int64(0)
             for word in range(count):
                 recent[seen % size] = spans[word, 0]
                 seen += 1

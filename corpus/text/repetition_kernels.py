@@ -237,7 +237,7 @@ def _broken_by_ngrams(
         counts[grams[row]] += 1
         ends[row + 1] = ends[row] + words[row, 2]
     active = np.empty(count, dtype=np.int64)
-    used = 0
+    used = np.int64(0)  # a plain 0 is a type of its own: what it is handed to is compiled twice
     for row in range(count):
         if counts[grams[row]] > 1:
             active[used] = row
@@ -266,7 +266,7 @@ def _broken_by_ngrams(
                 counts[grams[at]] += 1
                 active[fresh] = at
                 fresh += 1
-            used = 0
+            used = np.int64(0)
             for index in range(fresh):
                 at = active[index]
                 if counts[grams[at]] > 1:
@@ -280,7 +280,7 @@ def _broken_by_ngrams(
                 return TOP + n
         if (
             duplicate[n] < np.inf
-            and _covered(active, used, grams, -1, n, ends) / ends[count] > duplicate[n]
+            and _covered(active, used, grams, np.int64(-1), n, ends) / ends[count] > duplicate[n]
         ):
             return DUPLICATE + n
     return 0
