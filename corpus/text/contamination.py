@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.text import gram_kernels
+from corpus.text import gram_kernels, sorting
 from corpus.text.ngrams import check_size, text_buffers
 from corpus.text.unicode_tables import ascii_table, word_tables
 
@@ -194,7 +194,7 @@ def count_documents(hits: Hits, n_grams: int) -> Int64s:
         hits: Of one column of texts.
         n_grams: ``len(index)`` of the grams that were looked for.
     """
-    pairs = np.unique(hits.rows * n_grams + hits.grams)
+    pairs = sorting.distinct(hits.rows * n_grams + hits.grams)
     return np.bincount(pairs % max(n_grams, 1), minlength=n_grams).astype(np.int64)
 
 
