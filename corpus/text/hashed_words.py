@@ -144,9 +144,11 @@ def probabilities(
             if start == 0:  # a word that is longer than the scratch
                 old = scratch
                 scratch, edges, longer, hashes = _room(2 * scratch.size)
-                longer[:, 0] = states[:, 0]
+                for part in range(_N, _K + 1):  # a slice brings the formatting of its error, 1 s
+                    longer[part, 0] = states[part, 0]
                 states = longer
-                scratch[:fill] = old[:fill]
+                for i in range(fill):
+                    scratch[i] = old[i]
             for i in range(start, fill):
                 scratch[i - start] = scratch[i]
             fill -= start
