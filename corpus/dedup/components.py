@@ -29,6 +29,7 @@ from corpus.dedup.signatures import Signed, read_signed
 from corpus.dedup.unions import connect, count_members, flatten
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import Part, read_columns, standing_rows, write_table
+from corpus.text import sorting
 
 # Shingles that are visited at a time, some 40 bytes each with their index; one bucket may have
 # twice as many.
@@ -159,8 +160,8 @@ def _known(task: ComponentsTask, signed: Signed) -> Ints:
     """Return the kept documents of indexes that are at the end of an edge, in their order."""
     ends = [np.empty(0, np.int64)]
     for folder, role, columns in ((task.copies, "copies", COPIES), (task.edges, "edges", EDGES)):
-        ends += [np.unique(e[1][e[1] >= signed.own]) for e in _edges(folder, role, columns)]
-    found = np.unique(np.concatenate(ends))
+        ends += [sorting.distinct(e[1][e[1] >= signed.own]) for e in _edges(folder, role, columns)]
+    found = sorting.distinct(np.concatenate(ends))
     starts = np.searchsorted(found, signed.bases)
     kept = np.zeros(len(found), dtype=np.bool_)
     paths = signed.paths("documents")

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from corpus.dedup import kernels, unions
-from corpus.dedup.kernels import DROPS, KEEPS
+from corpus.dedup.comparison_kernels import DROPS, KEEPS
 
 THRESHOLDS = (0.3, 0.5, 0.75, 0.8, 0.9, 1.0)
 BOTH = KEEPS | DROPS
