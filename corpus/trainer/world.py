@@ -5,7 +5,9 @@ torchrun starts a process for each GPU and says in the environment who each one 
 (corpus.trainer.ray_launch). Without any of it a run is one process. NCCL between GPUs, Gloo
 between CPUs.
 
-Rank 0 leads: it alone prints and writes.
+Rank 0 leads: it alone prints and writes. An error of any process ends all of them, and one of
+them says it: what a file has done to one is told to the others (`World.together`), and who has
+lost the others without a word says that (`joined`).
 """
 
 from __future__ import annotations
@@ -20,13 +22,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from corpus.errors import RecipeError, StageError
+from corpus.errors import CorpusError, RecipeError, StageError
 from corpus.trainer.device import choose_device
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 # Longer than rank 0 takes to write a checkpoint, for which the others wait.
 _PATIENCE = datetime.timedelta(minutes=30)
 _ARRIVAL = datetime.timedelta(minutes=5)  # between the first process and the last one
+
+
+class SaidElsewhereError(StageError):
+    """The error of a run that another process says; nothing is left to print for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +88,59 @@ class World:
                 fix="Put all of them on storage that every machine shares",
             )
 
+    def told(self, value: int) -> int:
+        """Return the value that the process that leads has; those of the others are void."""
+        lowest = torch.iinfo(torch.int64).min
+        return int(self.greatest(torch.tensor([value if self.leads else lowest])))
+
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:
             self.total(torch.zeros(1))
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Let an error of one process in this block, which all of them enter, end it in all.
+
+        Within it a process must not wait for one that may have left it by an error.
+
+        Raises:
+            CorpusError: That of the first process that has one, where this process is to say it.
+            SaidElsewhereError: The same, where another process says it.
+        """
+        if self.size == 1:
+            yield
+            return
+        error: CorpusError | None = None
+        try:
+            yield
+        except CorpusError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001 - the others are not to wait for it
+            error = StageError(
+                f"process {self.rank} has failed",
+                why=f"{type(raised).__name__}: {raised}",
+                fix="This is a defect of the program; run with --debug to see where",
+            )
+            error.__cause__ = raised
+        if not self.greatest(torch.tensor([0 if error is None else 1])).item():
+            return
+        errors: list[CorpusError | None] = [None] * self.size
+        dist.all_gather_object(errors, error)
+        if error is not None and not any(errors[: self.rank]):
+            raise error
+        first = next(other for other in errors if other is not None)
+        raise said_elsewhere(first) from error
+
+
+ALONE = World(0, 1, torch.device("cpu"))  # of what is done by one process
+
+
+def said_elsewhere(error: CorpusError) -> SaidElsewhereError:
+    """Return an error as that of a process that is not to say it; with its text and exit code."""
+    silent = SaidElsewhereError(error.what, where=error.where, why=error.why, fix=error.fix)
+    silent.exit_code = error.exit_code
+    return silent
 
 
 def place(environment: Mapping[str, str]) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from corpus.errors import InputError, RecipeError
 from corpus.trainer import checkpoint
@@ -120,7 +121,8 @@ def test_one_process_writes_and_checkpoints_are_the_same_files(runs: Path, name:
     assert two is not None
     assert one.loader == two.loader
     assert one.settings == two.settings
-    for tensors, others in ((one.weights, two.weights), (one.training, two.training)):
+    for file in (checkpoint.WEIGHTS, checkpoint.TRAINING):
+        tensors, others = (load_file(f"{found.folder}/{file}") for found in (one, two))
         shapes = {key: (value.shape, value.dtype) for key, value in tensors.items()}
         assert shapes == {key: (value.shape, value.dtype) for key, value in others.items()}
     assert [summary(runs, name, rank)["leads"] for rank in range(2)] == [True, False]

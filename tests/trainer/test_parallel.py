@@ -11,17 +11,17 @@ from corpus.errors import RecipeError
 from corpus.trainer.model import GPT
 from corpus.trainer.parallel import Trainable, prepare, require_compiler
 from corpus.trainer.presets import Architecture
-from corpus.trainer.world import World
+from corpus.trainer.world import ALONE
 
-ALONE = World(0, 1, torch.device("cpu"))
 TOKENS = torch.randint(0, 61, (2, 17), generator=torch.Generator().manual_seed(3))
 
 
 def prepared(shape: Architecture, *, checkpoints: bool) -> tuple[GPT, Trainable]:
-    model = GPT.create(shape, dropout=0.2, seed=4)
+    model = GPT.empty(shape, dropout=0.2)
     trainable = prepare(
         model,
         ALONE,
+        seed=4,
         way="none",
         compile_blocks=False,
         checkpoint_activations=checkpoints,
@@ -76,9 +76,10 @@ def test_blocks_are_compiled_one_by_one(
     """Without compiling: that takes a minute."""
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
-    monkeypatch.setattr("corpus.trainer.parallel.require_compiler", lambda device: None)
-    model = GPT.create(shape, dropout=0.0, seed=4)
+    model = GPT.empty(shape, dropout=0.0)
 
-    prepare(model, ALONE, way="none", compile_blocks=True, checkpoint_activations=False)
+    prepare(
+        model, ALONE, seed=4, way="none", compile_blocks=True, checkpoint_activations=False
+    )
 
     assert compiled == list(model.h)
