@@ -28,6 +28,7 @@ from corpus.trainer.device import choose_device
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 # Longer than rank 0 takes to write a checkpoint, for which the others wait.
 _PATIENCE = datetime.timedelta(minutes=30)
+_SAID = "corpus/said"  # key of the store: a process that fails on its own has said why
 _ARRIVAL = datetime.timedelta(minutes=5)  # between the first process and the last one
 
 
@@ -182,7 +183,8 @@ def joined(device: str) -> Iterator[World]:
 
     Raises:
         RecipeError: The environment or the device is wrong.
-        StageError: The other processes do not come.
+        StageError: The other processes do not come, or one of them is lost.
+        SaidElsewhereError: One of them is lost, and has said why.
     """
     rank, size, local_rank = place(os.environ)
     world = World(rank, size, choose_device(device, local_rank))
@@ -204,7 +206,34 @@ def joined(device: str) -> Iterator[World]:
             why=str(error).strip().splitlines()[0],
             fix="Start all of them, and let MASTER_ADDR and MASTER_PORT be reached from each",
         ) from error
+    # Reached even when a collective cannot be: it is of torchrun, or of process 0.
+    store = dist.distributed_c10d._get_default_store()
     try:
         yield world
+    except Exception as error:
+        if _is_of_others(error):
+            raise _lost(store) from error
+        with contextlib.suppress(RuntimeError):
+            store.set(_SAID, "")
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def _is_of_others(error: Exception) -> bool:
+    """Say whether torch raised an error because another process does not answer."""
+    if isinstance(error, dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo/transport" in str(error)
+
+
+def _lost(store: torch._C._distributed_c10d.Store) -> StageError:
+    error = StageError(
+        "another process of the run was lost",
+        why="It has ended without a word: it was killed, or its machine ran out of memory",
+        fix="Run the same command again: it goes on from the last checkpoint",
+    )
+    with contextlib.suppress(RuntimeError):
+        if store.check([_SAID]):
+            return said_elsewhere(error)
+    return error

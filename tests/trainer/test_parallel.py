@@ -78,8 +78,6 @@ def test_blocks_are_compiled_one_by_one(
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
     model = GPT.empty(shape, dropout=0.0)
 
-    prepare(
-        model, ALONE, seed=4, way="none", compile_blocks=True, checkpoint_activations=False
-    )
+    prepare(model, ALONE, seed=4, way="none", compile_blocks=True, checkpoint_activations=False)
 
     assert compiled == list(model.h)
