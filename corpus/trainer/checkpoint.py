@@ -9,7 +9,7 @@ One folder a checkpoint, `checkpoints/step-00001000/`::
                             cannot say of the vocabulary; size and SHA-256 of the files above
 
 Tensors are whole, whatever number of processes they come from, and any number can go on from them.
-They are written one by one, so that the process that writes has one of them whole at a time, and
+They are written part by part, so that the process that writes has one of another at a time, and
 each process reads the rows that it holds.
 
 `checkpoint.json` is written last, so a checkpoint that has it was whole once; the digests say
@@ -125,17 +125,17 @@ def save(
         if world.leads:
             _remove(folder)  # an unfinished or damaged one of the same step
     files = {}
-    parts = {WEIGHTS: state.weights_of(model), TRAINING: state.training_of(model, optimizer)}
-    for name, tensors in parts.items():
-        whole = state.gathered(tensors, file_order(tensors))
+    kinds = {WEIGHTS: state.weights_of(model), TRAINING: state.training_of(model, optimizer)}
+    for name, tensors in kinds.items():
+        parts = state.gathered(tensors, file_order(tensors))
         with world.together():
             try:
                 if world.leads:
                     with storage.publish(storage.join(folder, name)) as temporary:
-                        size, digest = write_tensors(tensors, whole, temporary)
+                        size, digest = write_tensors(tensors, parts, temporary)
                     files[name] = {"bytes": size, "sha256": digest}
             finally:
-                deque(whole, maxlen=0)  # what is left: the others wait at each tensor
+                deque(parts, maxlen=0)  # what is left: the others wait at each part
     with world.together():
         if world.leads:
             _finish(folder, step, loader, settings, tokenizer, files)

@@ -5,7 +5,8 @@ device, whose gradients after the backward pass are the mean over all processes.
 parameters stay those of the `GPT`, so that a checkpoint is the same whatever it was made by.
 
 With FSDP2 parameters are DTensors: each process holds some rows of each (`part_of`), from the first
-moment on, and no process ever holds the whole model. `whole` puts one tensor together.
+moment on, and no process ever holds the whole model. For a file the parts are passed on in turn
+(`parts_in_turn`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
@@ -171,13 +173,40 @@ def whole(tensor: Tensor) -> Tensor:
 def part_of(tensor: Tensor) -> tuple[slice, Tensor]:
     """Return what this process holds of a tensor, behind the rows that it is; all if it is whole.
 
-    It is the memory of the tensor itself. FSDP2 gives the first processes as many rows each as it
-    takes for all to have some, and the last ones what is left, which may be none.
+    It is the memory of the tensor itself.
     """
     if not isinstance(tensor, DTensor):
         return slice(0, tensor.shape[0] if tensor.dim() else 0), tensor
-    mesh, rows = tensor.device_mesh, tensor.shape[0]
-    each = -(-rows // mesh.size())
-    first = min(mesh.get_local_rank() * each, rows)
-    part = tensor.to_local()
-    return slice(first, first + part.shape[0]), part
+    return _rows(tensor, tensor.device_mesh.get_local_rank()), tensor.to_local()
+
+
+def _rows(tensor: DTensor, rank: int) -> slice:
+    """Return the rows that a process holds.
+
+    FSDP2 gives the first processes as many rows each as it takes for all to have some, and the last
+    ones what is left, which may be none.
+    """
+    rows = tensor.shape[0]
+    each = -(-rows // tensor.device_mesh.size())
+    return slice(min(rank * each, rows), min((rank + 1) * each, rows))
+
+
+def parts_in_turn(tensor: Tensor) -> Iterator[Tensor]:
+    """Yield what each process holds of a tensor, first rows first; one thing if it is whole.
+
+    Every process has to take all of them. One is there at a time: the whole would be too much, and
+    Gloo puts it together in as much memory again.
+    """
+    if not isinstance(tensor, DTensor):
+        yield tensor
+        return
+    group, own = tensor.device_mesh.get_group(), tensor.to_local()
+    for rank in range(dist.get_world_size(group)):
+        rows = _rows(tensor, rank)
+        if rows.start == rows.stop:
+            return
+        size = (rows.stop - rows.start, *tensor.shape[1:])
+        part = own.contiguous() if rank == dist.get_rank(group) else own.new_empty(size)
+        dist.broadcast(part, dist.get_global_rank(group, rank), group=group)
+        yield part
+        del part

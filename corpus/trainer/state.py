@@ -1,8 +1,8 @@
 """The tensors of a run by name: out of a model and its optimizer, and back into them.
 
 In a model and its optimizer a tensor may be in parts (FSDP2), one in each process; in a file it is
-whole. It is put together for the file alone, one after the other, and of a file each process reads
-the rows that it holds: no process ever has more than its own part and one tensor.
+whole. Into a file the parts go one after the other, and of a file each process reads the rows that
+it holds: no process ever has more than its own parts and one of another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from corpus.errors import InputError
 from corpus.trainer.model import GPT
-from corpus.trainer.parallel import part_of, whole
+from corpus.trainer.parallel import part_of, parts_in_turn
 from corpus.trainer.tensor_files import TensorFile
 
 
@@ -43,12 +43,14 @@ def training_of(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tenso
 
 
 def gathered(tensors: Mapping[str, Tensor], names: list[str]) -> Iterator[Tensor]:
-    """Yield tensors one by one, each whole and on the CPU.
+    """Yield what tensors hold, one tensor after the other and one part at a time, on the CPU.
 
-    Every process has to go through all of them: they are put together on the way.
+    Every process has to go through all of it: the parts are passed on on the way.
     """
     for name in names:
-        yield whole(tensors[name]).cpu()
+        for part in parts_in_turn(tensors[name]):
+            yield part.cpu()
+            del part
 
 
 def read_weights(model: GPT, file: TensorFile) -> None:

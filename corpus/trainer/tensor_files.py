@@ -2,8 +2,8 @@
 
 A safetensors file is the length of a header (8 bytes, little-endian), the header (JSON: type, shape
 and place of each tensor by name), and the tensors' bytes. All of the header is known from types and
-shapes, so the tensors may come one after the other, and none has to stay for the next one. The
-bytes are those that the library of that name writes for the same tensors.
+shapes, so the tensors may come one after the other, in parts too, and none has to stay for the
+next one. The bytes are those that the library of that name writes for the same tensors.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def write_tensors(
 
     Args:
         like: Tensors of the names, types and shapes of those to write; their values do not matter.
-        values: What to write, on the CPU, in `file_order`; taken one by one.
+        values: What to write, on the CPU, in `file_order`; taken one by one. A tensor may come in
+            parts, its first rows first.
         path: Where.
         metadata: Strings for the header.
 
@@ -75,8 +76,11 @@ def write_tensors(
             array: Any = value.detach().contiguous().numpy().reshape(-1).view(np.uint8)
             file.write(array)
             hasher.update(array)
-            del value, array  # before the next one is put together
-        return file.tell(), hasher.hexdigest()
+            del value, array  # before the next one is there
+        size = file.tell()
+    if size != 8 + len(text) + end:
+        raise ValueError(f"{size} bytes were written, and the header is of {8 + len(text) + end}")
+    return size, hasher.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

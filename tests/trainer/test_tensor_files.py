@@ -61,6 +61,17 @@ def test_one_tensor_is_there_at_a_time(tmp_path: Path) -> None:
     assert len(alive) == len(TENSORS)
 
 
+def test_a_tensor_may_come_in_parts_and_has_to_be_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    tensors = {"a": torch.arange(12.0).view(4, 3)}
+
+    write_tensors(tensors, tensors["a"].chunk(3), path)
+
+    assert torch.equal(load_file(path)["a"], tensors["a"])
+    with pytest.raises(ValueError, match="bytes were written"):
+        write_tensors(tensors, [tensors["a"][:3]], path)
+
+
 def test_rows_are_read_and_nothing_else_is_changed(tmp_path: Path) -> None:
     write(tmp_path / "model.safetensors")
     part, number, nothing = torch.zeros(2, 3), torch.tensor(0.0), torch.zeros(0, 3)
