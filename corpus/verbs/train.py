@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from corpus.errors import RecipeError
-from corpus.verbs.builds import Json, Sets
+from corpus.verbs.options import Json, Sets
 from corpus.verbs.torch_needed import torch_needed
 
 if TYPE_CHECKING:
