@@ -26,7 +26,7 @@ from corpus.errors import CorpusError, RecipeError, StageError
 from corpus.trainer.device import choose_device
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-# Longer than rank 0 takes to write a checkpoint, for which the others wait.
+# Longer than rank 0 takes to compare the digests of a checkpoint, for which the others wait.
 _PATIENCE = datetime.timedelta(minutes=30)
 _SAID = "corpus/said"  # key of the store: a process that fails on its own has said why
 _ARRIVAL = datetime.timedelta(minutes=5)  # between the first process and the last one
