@@ -43,8 +43,8 @@ _DETECTED_BYTES = 1 << 17
 _TITLE_BYTES = 1 << 18
 _TITLE = re.compile(r"<title\b[^>]{0,512}>([^<]{1,4096})", re.IGNORECASE)
 _MAX_TITLE = 512
-# Chosen on WCXB and CleanEval, where any share from .2 to .5 and length from 1,000 on does nearly as
-# well. A quarter of the pages are looked at twice, at a fifteenth of the time; 3 in 100 change.
+# Chosen on WCXB and CleanEval, where any share from .2 to .5 and length from 1,000 on does nearly
+# as well. A quarter of the pages are looked at twice, at a fifteenth of the time; 3 in 100 change.
 _LITTLE = 3000  # characters
 _SHARE = 0.3
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -33,7 +33,7 @@ class OptimizerConfig(Settings):
     """Linear warm-up from 0: "over the first 375 million tokens". Has to end within the run."""
     cosine_tokens: PositiveInt | None = None
     """Tokens at which the cosine has come down, warm-up included: 260 of 300 billion in the paper.
-    Left out, it is that share of the run."""
+    Left out, it is that share of the run, and all of it where `final_share` is 0."""
     final_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Where the cosine ends, as a share of the highest rate: "down to 10% of its value"."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.1

@@ -97,7 +97,9 @@ class World:
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:
-            self.total(torch.zeros(1))
+            self.total(
+                torch.zeros(1)
+            ).item()  # read, for a GPU's sum is only begun by asking for it
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
