@@ -9,6 +9,9 @@ One folder a checkpoint, `checkpoints/step-00001000/`::
                             cannot say of the vocabulary; size and SHA-256 of the files above
 
 Tensors are whole, whatever number of processes they come from, and any number can go on from them.
+They are written part by part, so that the process that writes has one of another at a time, and
+each process reads the rows that it holds.
+
 `checkpoint.json` is written last, so a checkpoint that has it was whole once; the digests say
 whether it still is. One that is not (a full disk, a truncated copy) is passed over with a warning,
 and the one before it is used.
@@ -18,14 +21,12 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
@@ -33,7 +34,8 @@ from corpus.text.tokenizer import Tokenizer
 from corpus.trainer import state
 from corpus.trainer.model import GPT
 from corpus.trainer.presets import Architecture
-from corpus.trainer.tensor_files import save_tensors
+from corpus.trainer.tensor_files import file_order, open_tensors, write_tensors
+from corpus.trainer.world import ALONE, World
 
 log = logging.getLogger(__name__)
 
@@ -68,24 +70,22 @@ class VocabularyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was read and found whole.
+    """A checkpoint that was found whole; its tensors stay in their files until they are wanted.
 
     Attributes:
         folder: Where it lies.
+        digest: SHA-256 of its `checkpoint.json`, which has those of the other files.
         step: Optimizer steps done.
         loader: State of the loader (`Batches.state_dict`).
         settings: The settings of the run that the weights depend on.
-        weights: Parameters by name.
-        training: Optimizer tensors as `<name of the parameter>/<name of the state>`.
         vocabulary: Of the text that it was trained on.
     """
 
     folder: str
+    digest: str
     step: int
     loader: dict[str, Any]
     settings: dict[str, Any]
-    weights: dict[str, Tensor]
-    training: dict[str, Tensor]
     vocabulary: VocabularyEntry
 
 
@@ -111,28 +111,48 @@ def save(
     settings: Mapping[str, Any],
     tokenizer: Tokenizer,
     keep: int,
-    leads: bool = True,
+    world: World = ALONE,
 ) -> str:
     """Write a checkpoint, remove all but the latest `keep`, and return its folder.
 
-    Every process of a run calls this, since each may hold a part; the one that `leads` writes.
+    Every process of a run calls this, since each may hold a part; the one that leads writes.
 
     Raises:
         OutputError: It cannot be written.
     """
     folder = folder_of(output, step)
-    weights = state.weights_of(model, leads=leads)
-    training = state.training_of(model, optimizer, leads=leads)
-    if not leads:
-        return folder
-    _remove(folder)  # an unfinished or damaged one of the same step
+    with world.together():
+        if world.leads:
+            _remove(folder)  # an unfinished or damaged one of the same step
     files = {}
-    for name, tensors in ((WEIGHTS, weights), (TRAINING, training)):
-        path = storage.join(folder, name)
-        with storage.publish(path) as temporary:
-            save_tensors({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
-        size, digest = storage.digest(path)
-        files[name] = {"bytes": size, "sha256": digest}
+    kinds = {WEIGHTS: state.weights_of(model), TRAINING: state.training_of(model, optimizer)}
+    for name, tensors in kinds.items():
+        parts = state.gathered(tensors, file_order(tensors))
+        with world.together():
+            try:
+                if world.leads:
+                    with storage.publish(storage.join(folder, name)) as temporary:
+                        size, digest = write_tensors(tensors, parts, temporary)
+                    files[name] = {"bytes": size, "sha256": digest}
+            finally:
+                deque(parts, maxlen=0)  # what is left: the others wait at each part
+    with world.together():
+        if world.leads:
+            _finish(folder, step, loader, settings, tokenizer, files)
+            for old in steps_present(output)[keep:]:
+                _remove(folder_of(output, old))
+    return folder
+
+
+def _finish(
+    folder: str,
+    step: int,
+    loader: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    tokenizer: Tokenizer,
+    files: dict[str, dict[str, Any]],
+) -> None:
+    """Write what is no tensor; `files` are those that are there."""
     path = storage.join(folder, VOCABULARY)
     storage.write_bytes(path, tokenizer.ranks_file())
     size, digest = storage.digest(path)
@@ -148,9 +168,6 @@ def save(
         "files": files,
     }
     storage.write_json(storage.join(folder, CONTENT), content)
-    for old in steps_present(output)[keep:]:
-        _remove(folder_of(output, old))
-    return folder
 
 
 def remove_after(output: str, step: int) -> None:
@@ -214,8 +231,12 @@ def load_run(path: str, *, what: str, fix: str) -> Checkpoint:
     return latest
 
 
-def load(folder: str) -> Checkpoint:
-    """Return a checkpoint, its tensors on the CPU.
+def load(folder: str, *, verify: bool = True) -> Checkpoint:
+    """Return a checkpoint. Its tensors are read by `restore` and `restore_weights`.
+
+    Args:
+        folder: Where it lies.
+        verify: Whether to read all of it and compare digests; else it is taken for whole.
 
     Raises:
         InputError: A file is missing, or `checkpoint.json` is not JSON.
@@ -229,8 +250,7 @@ def load(folder: str) -> Checkpoint:
         )
     if not {"step", "loader", "settings", "vocabulary", "files"} <= content.keys():
         raise IntegrityError("fields are missing", where=place, why="It was changed by hand")
-    tensors = {}
-    for name in (WEIGHTS, TRAINING, VOCABULARY):
+    for name in (WEIGHTS, TRAINING, VOCABULARY) if verify else ():
         path = storage.join(folder, name)
         size, digest = storage.digest(path)
         promised = content["files"][name]
@@ -241,33 +261,25 @@ def load(folder: str) -> Checkpoint:
                 why=f"It has {size:,} bytes and SHA-256 {digest[:12]}..., and should have "
                 f"{promised['bytes']:,} and {promised['sha256'][:12]}...",
             )
-        if name == VOCABULARY:
-            continue
-        with storage.local_copy(path) as local:
-            try:
-                tensors[name] = load_file(local)
-            except SafetensorError as error:
-                raise IntegrityError(
-                    "the file cannot be read as safetensors", where=path, why=str(error)
-                ) from error
     return Checkpoint(
         folder=folder,
+        digest=storage.digest(place)[1],
         step=content["step"],
         loader=content["loader"],
         settings=_ADDED_LATER | content["settings"],
-        weights=tensors[WEIGHTS],
-        training=tensors[TRAINING],
         vocabulary=VocabularyEntry(**content["vocabulary"]),
     )
 
 
 def restore_weights(checkpoint: Checkpoint, model: GPT) -> None:
-    """Put the weights of a checkpoint into a model.
+    """Put the weights of a checkpoint into a model, each process its part.
 
     Raises:
         InputError: The checkpoint is of a model of another shape.
+        IntegrityError: The weights cannot be read.
     """
-    state.set_weights(model, checkpoint.weights, where=checkpoint.folder)
+    with open_tensors(storage.join(checkpoint.folder, WEIGHTS)) as file:
+        state.read_weights(model, file)
 
 
 def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
@@ -275,6 +287,8 @@ def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer
 
     Raises:
         InputError: The checkpoint is of a model of another shape.
+        IntegrityError: The tensors cannot be read.
     """
     restore_weights(checkpoint, model)
-    state.set_training(model, optimizer, checkpoint.training)
+    with open_tensors(storage.join(checkpoint.folder, TRAINING)) as file:
+        state.read_training(model, optimizer, file)

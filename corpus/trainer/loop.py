@@ -100,13 +100,16 @@ def train(config: TrainConfig, *, report: Callable[[Metrics], None]) -> Summary:
             fix="Name a local folder, and copy it when the run is done",
         )
     logs.require_installed(config.log)
-    with joined(config.device) as world:
-        data = MixtureSequences.open(find_mixture(config.mixture), cache=config.cache)
-        shape = config.model.architecture(data.vocabulary_size)
-        check_fit(shape, data)
-        plan = schedule(config, data.sequence_length)
-        tokenizer = data.tokenizer()  # now, and not when hours of training are done
-        with _only_run(config.output, world), _own_random_state(world.device):
+    with joined(config.device) as world, contextlib.ExitStack() as held:
+        with world.together():
+            data = MixtureSequences.open(find_mixture(config.mixture), cache=config.cache)
+            shape = config.model.architecture(data.vocabulary_size)
+            check_fit(shape, data)
+            plan = schedule(config, data.sequence_length)
+            tokenizer = data.tokenizer()  # now, and not when hours of training are done
+            if world.leads:  # nobody looks into the folder before it is ours
+                held.enter_context(storage.lock(config.output))
+        with _own_random_state(world.device):
             return _train(config, plan, shape, data, tokenizer, world, report)
 
 
@@ -122,8 +125,9 @@ def _train(
     began = time.perf_counter()
     run = Run(config, plan, shape, data, world)
     resumed = run.resume()
-    held_out = {name: data.held_out(name, config.validation.sequences) for name in data.sources}
-    validation = Validation(held_out, tokenizer, micro_batch=config.micro_batch)
+    with world.together():
+        held_out = {name: data.held_out(name, config.validation.sequences) for name in data.sources}
+        validation = Validation(held_out, tokenizer, micro_batch=config.micro_batch)
     samples = Samples(config, tokenizer, context=data.sequence_length, world=world)
     meter = Meter(plan, shape, world)
     final: Metrics | None = None
@@ -162,17 +166,19 @@ def _train(
             stops = signals.asked(world, looks=looks)
             if not (looks or stops):
                 continue  # the device is left to itself as long as nobody asks
-            for metrics in meter.read():
-                require_finite(metrics, config.output)
-                final = metrics
-                if validates and metrics.step == run.step:
-                    losses = validation.losses(run.model, world)
-                    bits = validation.bits_per_byte(losses)
-                    final = replace(metrics, validation=losses, bits_per_byte=bits)
-                for writer in writers:
-                    writer.write(final)
-                if world.leads:
-                    report(final)
+            looked = meter.read()
+            if validates:
+                losses = validation.losses(run.model, world)
+                bits = validation.bits_per_byte(losses)
+                looked[-1] = replace(looked[-1], validation=losses, bits_per_byte=bits)
+            final = looked[-1]
+            with world.together():
+                for metrics in looked:
+                    require_finite(metrics, config.output)
+                    for writer in writers:
+                        writer.write(metrics)
+                    if world.leads:
+                        report(metrics)
             if saves or stops:
                 run.save(tokenizer)
             if writes:
@@ -210,14 +216,6 @@ def _due(step: int, every: int, plan: Schedule) -> bool:
 
 
 @contextlib.contextmanager
-def _only_run(output: str, world: World) -> Iterator[None]:
-    """Hold the output folder for this run, by the process that leads."""
-    with storage.lock(output) if world.leads else contextlib.nullcontext():
-        world.wait()  # nobody looks into the folder before it is ours
-        yield
-
-
-@contextlib.contextmanager
 def _own_random_state(device: torch.device) -> Iterator[None]:
     """Leave torch's global generators, which dropout draws from, as the caller had them."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -227,10 +225,12 @@ def _own_random_state(device: torch.device) -> Iterator[None]:
 @contextlib.contextmanager
 def _writers(config: TrainConfig, run: Run, world: World) -> Iterator[list[logs.Writer]]:
     """Yield what takes the metrics; nothing in a process that does not lead."""
-    if not world.leads:
-        yield []
-        return
-    with logs.writers(
-        config.output, names=config.log, step=run.step, settings=run.settings
-    ) as made:
+    with contextlib.ExitStack() as opened:
+        made: list[logs.Writer] = []
+        with world.together():
+            if world.leads:
+                writers = logs.writers(
+                    config.output, names=config.log, step=run.step, settings=run.settings
+                )
+                made = opened.enter_context(writers)
         yield made

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from corpus.trainer.attention import Pattern, attend, pattern, takes_flex
 from corpus.trainer.cache import Cache
+from corpus.trainer.initialization import draw_normal
 from corpus.trainer.loss import cross_entropy
 from corpus.trainer.presets import Architecture
 
@@ -117,31 +118,43 @@ class GPT(nn.Module):
         self.ln_f = nn.Identity() if shape.post_norm else nn.LayerNorm(shape.d_model)
 
     @classmethod
+    def empty(cls, shape: Architecture, *, dropout: float) -> GPT:
+        """Return a decoder whose parameters have shapes and no memory (torch's device `meta`)."""
+        with torch.device("meta"):
+            return cls(shape, dropout=dropout)
+
+    @classmethod
     def create(cls, shape: Architecture, *, dropout: float, seed: int) -> GPT:
         """Return a decoder on the CPU whose weights depend on its shape and `seed` alone."""
-        with torch.device("meta"):  # spares torch's own initialization, which is not GPT-2's
-            model = cls(shape, dropout=dropout)
+        model = cls.empty(shape, dropout=dropout)
         model.to_empty(device="cpu")
-        model.initialize(torch.Generator().manual_seed(seed))
+        for name, parameter in model.named_parameters():
+            model.initialize(name, parameter, seed=seed)
         return model
 
     @torch.no_grad()
-    def initialize(self, generator: torch.Generator) -> None:
-        """Draw all weights anew (module docstring), in the order of the parameters."""
+    def initialize(self, name: str, part: Tensor, *, seed: int, first: int = 0) -> None:
+        """Give a parameter, or a part of it, its first values (module docstring).
+
+        Args:
+            name: Of the parameter.
+            part: What to fill: contiguous, on any device.
+            seed: Of the draws.
+            first: Number of values that the parameter has before this part.
+        """
         scaled = not self.shape.post_norm  # GPT-1 does neither
-        residual = WEIGHT_DEVIATION / math.sqrt(2 * self.shape.n_layer if scaled else 1)
-        position = POSITION_DEVIATION if scaled else WEIGHT_DEVIATION
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                parameter.zero_()
-            elif ".ln_" in f".{name}":
-                parameter.fill_(1.0)
-            elif name == "wpe.weight":
-                parameter.normal_(0.0, position, generator=generator)
-            elif name.endswith("c_proj.weight"):
-                parameter.normal_(0.0, residual, generator=generator)
-            else:
-                parameter.normal_(0.0, WEIGHT_DEVIATION, generator=generator)
+        deviation = WEIGHT_DEVIATION
+        if name.endswith("bias"):
+            part.zero_()
+            return
+        if ".ln_" in f".{name}":
+            part.fill_(1.0)
+            return
+        if name == "wpe.weight" and scaled:
+            deviation = POSITION_DEVIATION
+        elif name.endswith("c_proj.weight") and scaled:
+            deviation /= math.sqrt(2 * self.shape.n_layer)
+        draw_normal(part, deviation, seed=seed, name=name, first=first)
 
     def hidden(
         self,
@@ -219,6 +232,21 @@ class GPT(nn.Module):
         """
         x = self.hidden(tokens, documents=documents, positions=positions, cache=cache)
         return F.linear(x, self.wte.weight)
+
+    def next_logits(
+        self,
+        tokens: Tensor,
+        *,
+        documents: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Return the logits [B, V] of the token after the last of `tokens` [B, T] (int64).
+
+        Arguments and errors as `hidden`.
+        """
+        x = self.hidden(tokens, documents=documents, positions=positions, cache=cache)
+        return F.linear(x[:, -1], self.wte.weight)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats of `targets` [B, T] (int64) after `tokens`."""

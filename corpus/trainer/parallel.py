@@ -1,33 +1,40 @@
 """What is laid around a model to train it: activation checkpoints, compilation, DDP or FSDP2.
 
-In: a `GPT` with its weights, whole on every process. Out: something with the same `loss`, whose
-gradients after the backward pass are the mean over all processes. The names of the parameters stay
-those of the `GPT`, so that a checkpoint is the same whatever it was made by.
+In: an empty `GPT` and a seed. Out: something with the same `loss`, with its first weights on the
+device, whose gradients after the backward pass are the mean over all processes. The names of the
+parameters stay those of the `GPT`, so that a checkpoint is the same whatever it was made by.
 
-With FSDP2 parameters are DTensors, of which each process holds a part; `whole` and `placed` go from
-one form to the other.
+With FSDP2 parameters are DTensors: each process holds some rows of each (`part_of`), from the first
+moment on, and no process ever holds the whole model. For a file the parts are passed on in turn
+(`parts_in_turn`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from corpus.errors import RecipeError
 from corpus.trainer.model import GPT
 from corpus.trainer.world import World
+
+# Shapes that a block is compiled for: torch takes 8, too few for a model with bands whose last parts
+# of a batch and of validation are shorter; behind them it computes uncompiled, with a warning.
+_SHAPES = 16
 
 
 class Trainable(Protocol):
@@ -85,33 +92,41 @@ def choose_way(wanted: str, world: World) -> str:
 
 
 def prepare(
-    model: GPT, world: World, *, way: str, compile_blocks: bool, checkpoint_activations: bool
+    model: GPT,
+    world: World,
+    *,
+    seed: int,
+    way: str,
+    compile_blocks: bool,
+    checkpoint_activations: bool,
 ) -> Trainable:
-    """Put a model on its device, and lay around it what the recipe asks for.
+    """Put an empty model on its device with its first weights, and lay around it what is asked for.
 
     The model itself is changed too: its parameters are those that are trained.
-
-    Raises:
-        RecipeError: There is no compiler.
     """
-    if way != "fsdp":  # which moves a block at a time, and keeps a part of it
-        model.to(world.device)
+    if compile_blocks:
+        limits = torch._dynamo.config
+        limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
+        for block in model.h:
+            # Each alone: they are equal, so one compilation serves all of them. And inside of the
+            # activation checkpoint, into which torch.compile does not look.
+            block.forward = torch.compile(block.forward)
     if checkpoint_activations:
         for block in model.h:
             _compute_twice(block)
-    if compile_blocks:
-        require_compiler(world.device)
-        for block in model.h:
-            block.compile()  # each alone: they are equal, so one compilation serves all of them
-    if way == "ddp":
-        return Replica(model)
     if way == "fsdp":
         mesh = init_device_mesh(world.device.type, (world.size,))
         for block in model.h:
             fully_shard(block, mesh=mesh)
         fully_shard(model, mesh=mesh)
         register_fsdp_forward_method(model, "loss")
-    return model
+        register_fsdp_forward_method(model, "next_logits")
+    model.to_empty(device=world.device)
+    for name, parameter in model.named_parameters():
+        rows, part = part_of(parameter.detach())
+        values_of_a_row = math.prod(parameter.shape[1:])
+        model.initialize(name, part, seed=seed, first=rows.start * values_of_a_row)
+    return Replica(model) if way == "ddp" else model
 
 
 def _compute_twice(block: nn.Module) -> None:
@@ -163,9 +178,43 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def placed(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a tensor, equal in every process, on the device and in the parts of `like`."""
-    if isinstance(like, DTensor):
-        on_device = tensor.to(like.device)
-        return distribute_tensor(on_device, like.device_mesh, like.placements, src_data_rank=None)
-    return tensor.to(like.device)
+def part_of(tensor: Tensor) -> tuple[slice, Tensor]:
+    """Return what this process holds of a tensor, behind the rows that it is; all if it is whole.
+
+    It is the memory of the tensor itself.
+    """
+    if not isinstance(tensor, DTensor):
+        return slice(0, tensor.shape[0] if tensor.dim() else 0), tensor
+    return _rows(tensor, tensor.device_mesh.get_local_rank()), tensor.to_local()
+
+
+def _rows(tensor: DTensor, rank: int) -> slice:
+    """Return the rows that a process holds.
+
+    FSDP2 gives the first processes as many rows each as it takes for all to have some, and the last
+    ones what is left, which may be none.
+    """
+    rows = tensor.shape[0]
+    each = -(-rows // tensor.device_mesh.size())
+    return slice(min(rank * each, rows), min((rank + 1) * each, rows))
+
+
+def parts_in_turn(tensor: Tensor) -> Iterator[Tensor]:
+    """Yield what each process holds of a tensor, first rows first; one thing if it is whole.
+
+    Every process has to take all of them. One is there at a time: the whole would be too much, and
+    Gloo puts it together in as much memory again.
+    """
+    if not isinstance(tensor, DTensor):
+        yield tensor
+        return
+    group, own = tensor.device_mesh.get_group(), tensor.to_local()
+    for rank in range(dist.get_world_size(group)):
+        rows = _rows(tensor, rank)
+        if rows.start == rows.stop:
+            return
+        size = (rows.stop - rows.start, *tensor.shape[1:])
+        part = own.contiguous() if rank == dist.get_rank(group) else own.new_empty(size)
+        dist.broadcast(part, dist.get_global_rank(group, rank), group=group)
+        yield part
+        del part

@@ -64,12 +64,12 @@ def open_model(path: str, *, device: torch.device | None = None) -> Pretrained:
             fix="Name the model that it was made from; what it predicts itself, "
             "corpus finetune --predict says",
         )
-    model = GPT.create(architecture_of(found), dropout=0.0, seed=0)
+    model = GPT.empty(architecture_of(found), dropout=0.0)
+    model.to_empty(device=device or torch.device("cpu"))
     checkpoint.restore_weights(found, model)
-    model.to(device or torch.device("cpu")).eval()
     return Pretrained(
         folder=found.folder,
-        model=model,
+        model=model.eval(),
         tokenizer=tokenizer_of(found),
         step=found.step,
         settings=found.settings,

@@ -21,6 +21,7 @@ from corpus.errors import CorpusError, RecipeError, StageError
 from corpus.trainer.config import TrainConfig
 from corpus.trainer.loop import Summary, train
 from corpus.trainer.metrics import Metrics
+from corpus.trainer.world import SaidElsewhereError
 
 _PLACEMENT_SECONDS = 120.0  # that the cluster has to give the processes their place
 _POLL_SECONDS = 1.0
@@ -102,9 +103,12 @@ def _run(
         for metrics in ray.get(processes[0].take.remote()):
             report(metrics)
         for result in ray.get(done):
-            if isinstance(result, CorpusError):
-                raise result  # the others wait for this one in vain, and are ended
-    summary: Summary = ray.get(first)
+            if isinstance(result, CorpusError) and not isinstance(result, SaidElsewhereError):
+                raise result  # the others are ended
+    result = ray.get(first)
+    if isinstance(result, CorpusError):
+        raise result
+    summary: Summary = result
     return summary
 
 

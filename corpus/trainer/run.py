@@ -18,7 +18,7 @@ from corpus.trainer.batches import Batches, require_shares
 from corpus.trainer.config import TrainConfig
 from corpus.trainer.model import GPT
 from corpus.trainer.optimizer import adamw
-from corpus.trainer.parallel import choose_way, prepare
+from corpus.trainer.parallel import choose_way, prepare, require_compiler
 from corpus.trainer.presets import Architecture
 from corpus.trainer.schedule import Schedule
 from corpus.trainer.sequences import MixtureSequences
@@ -51,15 +51,20 @@ class Run:
         data: MixtureSequences,
         world: World,
     ) -> None:
-        for stage in plan.stages:
-            require_shares(stage.batch_sequences, world.size)
+        with world.together():
+            for stage in plan.stages:
+                require_shares(stage.batch_sequences, world.size)
+            way = choose_way(config.parallel, world)
+            if config.compile:
+                require_compiler(world.device)
         self.step = 0
         self.settings = decisive_settings(config, plan, shape)
-        self.model = GPT.create(shape, dropout=config.dropout, seed=config.seed)
+        self.model = GPT.empty(shape, dropout=config.dropout)
         self.trainable = prepare(
             self.model,
             world,
-            way=choose_way(config.parallel, world),
+            seed=config.seed,
+            way=way,
             compile_blocks=config.compile,
             checkpoint_activations=config.checkpoint_activations,
         )
@@ -87,19 +92,27 @@ class Run:
             IntegrityError: Every checkpoint is damaged.
             StageError: The processes do not find the same checkpoint.
         """
-        output = self._config.output
-        found = checkpoint.load_latest(output)
-        self._world.agree(found.step if found else 0, "checkpoint")
-        if found is not None:
-            self._require_same(found)  # before anything is removed
-        if self._world.leads:
-            storage.sweep(output)
-            # What is later was never finished, or is damaged: this run writes those steps again.
-            checkpoint.remove_after(output, found.step if found else 0)
+        output, world = self._config.output, self._world
+        with world.together():
+            found = checkpoint.load_latest(output) if world.leads else None
+            if found is not None:
+                self._require_same(found)  # before anything is removed
+        step = world.told(-1 if found is None else found.step)
+        with world.together():
+            if world.leads:
+                storage.sweep(output)
+                # What is later was never finished, or is damaged: it is done again.
+                checkpoint.remove_after(output, max(0, step))
+            elif step >= 0:
+                # That it is whole, the process that leads has seen for all.
+                found = checkpoint.load(checkpoint.folder_of(output, step), verify=False)
+                self._require_same(found)
         if found is None:
             return None
-        self.batches.load_state_dict(found.loader)
-        checkpoint.restore(found, self.model, self.optimizer)
+        world.agree(int(found.digest[:12], 16), "checkpoint")
+        with world.together():
+            self.batches.load_state_dict(found.loader)
+            checkpoint.restore(found, self.model, self.optimizer)
         self.step = found.step
         log.info("going on after step %d, from %s", found.step, found.folder)
         return found.step
@@ -141,7 +154,7 @@ class Run:
             settings=self.settings,
             tokenizer=tokenizer,
             keep=self._config.checkpoint.keep,
-            leads=self._world.leads,
+            world=self._world,
         )
 
 

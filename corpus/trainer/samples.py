@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import torch
+from torch.distributed.fsdp import FSDPModule
 
 from corpus import storage
 from corpus.text.tokenizer import Tokenizer
@@ -12,7 +14,6 @@ from corpus.trainer.config import TrainConfig
 from corpus.trainer.device import precision
 from corpus.trainer.model import GPT
 from corpus.trainer.sampling import generate
-from corpus.trainer.state import whole_model
 from corpus.trainer.world import World
 
 SAMPLE, SAMPLES = "sample.txt", "samples.txt"
@@ -42,8 +43,11 @@ class Samples:
             OutputError: It cannot be written.
         """
         text = self.draw(model)
-        if not self._world.leads:
-            return
+        with self._world.together():
+            if self._world.leads:
+                self._append(text, step)
+
+    def _append(self, text: str, step: int) -> None:
         path = storage.join(self._config.output, SAMPLES)
         before = storage.read_bytes(path).decode() if storage.exists(path) else ""
         for heading in _HEADING.finditer(before):
@@ -55,20 +59,22 @@ class Samples:
     def finish(self, model: GPT) -> str:
         """Write `sample.txt` and return it; nothing where another process does."""
         text = self.draw(model)
-        if self._world.leads:
-            storage.write_bytes(storage.join(self._config.output, SAMPLE), text.encode())
+        with self._world.together():
+            if self._world.leads:
+                storage.write_bytes(storage.join(self._config.output, SAMPLE), text.encode())
         return text
 
     def draw(self, model: GPT) -> str:
         """Return the prompt and what the model writes after it; nothing where it does not lead."""
-        plain = whole_model(model, self._world.device, leads=self._world.leads)
-        if plain is None:
+        # A model in parts is put together block by block, for which all processes have to read.
+        if not (self._world.leads or isinstance(model, FSDPModule)):
             return ""
         wanted = self._config.sample
         prompt = self._tokenizer.encode([wanted.prompt])[0].tolist()
-        with precision(self._world.device):
+        # Every text has a length of its own, and would be a compilation of its own.
+        with precision(self._world.device), torch.compiler.set_stance("force_eager"):
             tokens = generate(
-                plain,
+                model,
                 prompt or [self._tokenizer.end_of_text],
                 tokens=wanted.tokens,
                 temperature=wanted.temperature,
@@ -77,4 +83,6 @@ class Samples:
                 seed=self._config.seed,
                 context=self._context,
             )
+        if not self._world.leads:
+            return ""
         return self._tokenizer.decode(np.array(prompt + tokens, dtype=np.uint32))

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from corpus.trainer.cache import Cache
 from corpus.trainer.model import GPT
@@ -187,7 +186,7 @@ class _Reader:
         if self._padded is not None:
             places = torch.arange(first, first + ids.shape[1]) - self._padded[:, None]
             documents, positions = (places >= 0).to(device), places.clamp(min=0).to(device)
-        x = model.hidden(
+        logits = model.next_logits(
             ids.to(device), documents=documents, positions=positions, cache=self._cache
         )
-        return F.linear(x[:, -1], model.wte.weight).float().cpu()
+        return logits.float().cpu()

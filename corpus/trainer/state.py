@@ -1,12 +1,13 @@
 """The tensors of a run by name: out of a model and its optimizer, and back into them.
 
-Here each tensor is whole; in the model and the optimizer it may be in parts (FSDP2), one in each
-process. All processes call these functions together.
+In a model and its optimizer a tensor may be in parts (FSDP2), one in each process; in a file it is
+whole. Into a file the parts go one after the other, and of a file each process reads the rows that
+it holds: no process ever has more than its own parts and one of another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from torch.distributed.fsdp import FSDPModule
 
 from corpus.errors import InputError
 from corpus.trainer.model import GPT
-from corpus.trainer.parallel import placed, whole
+from corpus.trainer.parallel import part_of, parts_in_turn
+from corpus.trainer.tensor_files import TensorFile
 
 
 def parameters_of(model: GPT) -> dict[str, nn.Parameter]:
@@ -26,69 +28,73 @@ def parameters_of(model: GPT) -> dict[str, nn.Parameter]:
     return dict(model.named_parameters())
 
 
-def weights_of(model: GPT, *, leads: bool) -> dict[str, Tensor]:
-    """Return the parameters by name, on the CPU; nothing in the processes that do not lead."""
-    return _gathered(parameters_of(model).items(), leads)
+def weights_of(model: GPT) -> dict[str, Tensor]:
+    """Return the parameters by name, in the parts that they are in."""
+    return {name: parameter.detach() for name, parameter in parameters_of(model).items()}
 
 
-def training_of(model: GPT, optimizer: torch.optim.Optimizer, *, leads: bool) -> dict[str, Tensor]:
+def training_of(model: GPT, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the optimizer's tensors as `<name of the parameter>/<name of the state>`."""
-    return _gathered(
-        (
-            (f"{name}/{key}", value)
-            for name, parameter in parameters_of(model).items()
-            for key, value in optimizer.state[parameter].items()
-        ),
-        leads,
-    )
+    return {
+        f"{name}/{key}": value.detach()
+        for name, parameter in parameters_of(model).items()
+        for key, value in optimizer.state[parameter].items()
+    }
 
 
-def _gathered(tensors: Iterable[tuple[str, Tensor]], leads: bool) -> dict[str, Tensor]:
-    found = {}
-    for name, tensor in tensors:
-        complete = whole(tensor.detach())  # every process takes part in this
-        if leads:
-            found[name] = complete.cpu()
-    return found
+def gathered(tensors: Mapping[str, Tensor], names: list[str]) -> Iterator[Tensor]:
+    """Yield what tensors hold, one tensor after the other and one part at a time, on the CPU.
+
+    Every process has to go through all of it: the parts are passed on on the way.
+    """
+    for name in names:
+        for part in parts_in_turn(tensors[name]):
+            yield part.cpu()
+            del part
 
 
-def set_weights(model: GPT, weights: Mapping[str, Tensor], *, where: str) -> None:
-    """Put weights into a model, each process its part.
+def read_weights(model: GPT, file: TensorFile) -> None:
+    """Put the weights of a file into a model, each process its part.
 
     Raises:
         InputError: They are of a model of another shape.
+        IntegrityError: The file cannot be read.
     """
     parameters = parameters_of(model)
-    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if shapes != {name: tuple(parameter.shape) for name, parameter in parameters.items()}:
-        raise InputError(
-            "the checkpoint is of a model of another shape",
-            where=where,
-            fix="Use the sizes that it was trained with, or another output folder",
-        )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(placed(weights[name], parameter))
+    if file.shapes != {name: tuple(parameter.shape) for name, parameter in parameters.items()}:
+        raise _of_another_shape(file)
+    for name, parameter in parameters.items():
+        rows, part = part_of(parameter.detach())
+        file.read(name, rows, part)
 
 
-def set_training(
-    model: GPT, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
-) -> None:
-    """Put the tensors of an optimizer back, each process its part."""
+def read_training(model: GPT, optimizer: torch.optim.Optimizer, file: TensorFile) -> None:
+    """Put the tensors of an optimizer back, each process its part.
+
+    Raises:
+        InputError: They are of a model of another shape.
+        IntegrityError: The file cannot be read.
+    """
     parameters = parameters_of(model)
-    for key, value in tensors.items():
+    for key, shape in file.shapes.items():
         name, _, of = key.rpartition("/")
-        parameter = parameters[name]
+        parameter = parameters.get(name)
+        if parameter is None or shape not in ((), tuple(parameter.shape)):
+            raise _of_another_shape(file)
         # Adam's step counter is one number, of which nobody has a part.
-        kept = value.to(parameter.device) if of == "step" else placed(value, parameter)
-        optimizer.state[parameter][of] = kept.clone()
+        kept = torch.zeros_like(parameter.detach()) if shape else _number(parameter.device)
+        rows, part = part_of(kept)
+        file.read(key, rows, part)
+        optimizer.state[parameter][of] = kept
 
 
-def whole_model(model: GPT, device: torch.device, *, leads: bool) -> GPT | None:
-    """Return a copy of a model with nothing laid around it, or None where it does not lead."""
-    weights = weights_of(model, leads=leads)
-    if not leads:
-        return None
-    copy = GPT.create(model.shape, dropout=0.0, seed=0)
-    set_weights(copy, weights, where="memory")
-    return copy.to(device).eval()
+def _number(device: torch.device) -> Tensor:
+    return torch.zeros((), device=device)
+
+
+def _of_another_shape(file: TensorFile) -> InputError:
+    return InputError(
+        "the checkpoint is of a model of another shape",
+        where=file.path,
+        fix="Use the sizes that it was trained with, or another output folder",
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from corpus.trainer.config import TrainConfig
     from corpus.trainer.loop import Summary
     from corpus.trainer.metrics import Metrics
+
+# torchrun ends all processes as soon as one has ended: let it be the one that says why.
+_SECONDS_TO_SPEAK = 2.0
 
 
 def train(
@@ -47,6 +51,7 @@ def train(
         from corpus.trainer import metrics
         from corpus.trainer.config import load_train_config
         from corpus.trainer.loop import train as run
+        from corpus.trainer.world import SaidElsewhereError
 
     _check_engine(engine, workers)
     recipe = load_train_config(config, set_ or [])
@@ -60,7 +65,11 @@ def train(
 
         summary = train_on_ray(recipe, workers=workers or 1, report=report)
     else:
-        summary = run(recipe, report=report)
+        try:
+            summary = run(recipe, report=report)
+        except SaidElsewhereError as error:
+            time.sleep(_SECONDS_TO_SPEAK)
+            raise typer.Exit(error.exit_code) from error
     if summary.leads:
         _show(summary, json_output)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from corpus.errors import InputError, RecipeError
 from corpus.trainer import checkpoint
@@ -45,11 +46,12 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_two(jobs: list[dict[str, Any]], folder: Path) -> None:
+def run_processes(jobs: list[dict[str, Any]], folder: Path, *, count: int = 2) -> None:
+    """Let `count` processes do jobs (`tests.trainer.process`), one after the other."""
     (folder / "jobs.json").write_text(json.dumps(jobs))
     environment = {
         **os.environ,
-        "WORLD_SIZE": "2",
+        "WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(random.SystemRandom().randrange(20_000, 60_000)),
         "OMP_NUM_THREADS": "1",
@@ -58,10 +60,10 @@ def run_two(jobs: list[dict[str, Any]], folder: Path) -> None:
     command = [sys.executable, "-m", "tests.trainer.process", str(folder / "jobs.json")]
     running = [
         subprocess.Popen(command, env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(2)
+        for rank in range(count)
     ]
     try:
-        assert [process.wait(timeout=240) for process in running] == [0, 0]
+        assert [process.wait(timeout=240) for process in running] == [0] * count
     finally:
         for process in running:
             process.kill()
@@ -79,7 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recipe(mix, folder / name, **SETTINGS | changes).model_dump()
         for name, changes in RUNS.items()
     ]
-    run_two(jobs, folder)
+    run_processes(jobs, folder)
     for way in ("ddp", "fsdp"):
         train(recipe(mix, folder / f"{way}-first", **SETTINGS), report=quietly)
     return folder
@@ -120,7 +122,8 @@ def test_one_process_writes_and_checkpoints_are_the_same_files(runs: Path, name:
     assert two is not None
     assert one.loader == two.loader
     assert one.settings == two.settings
-    for tensors, others in ((one.weights, two.weights), (one.training, two.training)):
+    for file in (checkpoint.WEIGHTS, checkpoint.TRAINING):
+        tensors, others = (load_file(f"{found.folder}/{file}") for found in (one, two))
         shapes = {key: (value.shape, value.dtype) for key, value in tensors.items()}
         assert shapes == {key: (value.shape, value.dtype) for key, value in others.items()}
     assert [summary(runs, name, rank)["leads"] for rank in range(2)] == [True, False]
@@ -128,14 +131,15 @@ def test_one_process_writes_and_checkpoints_are_the_same_files(runs: Path, name:
     assert summary(runs, name)["processes"] == 2
 
 
-def test_every_process_is_told_what_does_not_fit(runs: Path) -> None:
-    for rank in range(2):
-        assert (
-            "2 processes were started, and parallel is none" in summary(runs, "none", rank)["error"]
-        )
-        assert (
-            "a batch of 7 sequences cannot be shared by 2" in summary(runs, "uneven", rank)["error"]
-        )
+def test_every_process_is_told_what_does_not_fit_and_one_says_it(runs: Path) -> None:
+    for name, message, code in (
+        ("none", "2 processes were started, and parallel is none", 2),
+        ("uneven", "a batch of 7 sequences cannot be shared by 2", 1),
+    ):
+        told = [summary(runs, name, rank) for rank in range(2)]
+        assert all(message in found["error"] for found in told)
+        assert [found["silent"] for found in told] == [False, True]  # one says it for all
+        assert [found["code"] for found in told] == [code, code]
 
 
 def test_what_processes_share_is_chosen_by_the_recipe() -> None:

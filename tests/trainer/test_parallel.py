@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from corpus.errors import RecipeError
 from corpus.trainer.model import GPT
 from corpus.trainer.parallel import Trainable, prepare, require_compiler
 from corpus.trainer.presets import Architecture
-from corpus.trainer.world import World
+from corpus.trainer.world import ALONE
 
-ALONE = World(0, 1, torch.device("cpu"))
 TOKENS = torch.randint(0, 61, (2, 17), generator=torch.Generator().manual_seed(3))
 
 
 def prepared(shape: Architecture, *, checkpoints: bool) -> tuple[GPT, Trainable]:
-    model = GPT.create(shape, dropout=0.2, seed=4)
+    model = GPT.empty(shape, dropout=0.2)
     trainable = prepare(
         model,
         ALONE,
+        seed=4,
         way="none",
         compile_blocks=False,
         checkpoint_activations=checkpoints,
@@ -70,15 +73,30 @@ def test_compilation_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPat
         require_compiler(torch.device("cuda"))
 
 
-def test_blocks_are_compiled_one_by_one(
-    shape: Architecture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # what torch.compile asks itself
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_blocks_are_compiled_one_by_one_and_once_for_all(
+    shape: Architecture, monkeypatch: pytest.MonkeyPatch, checkpoints: bool
 ) -> None:
-    """Without compiling: that takes a minute."""
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    """Traced and not compiled: that takes a minute. Also inside of activation checkpoints."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     monkeypatch.setattr("corpus.trainer.parallel.require_compiler", lambda device: None)
-    model = GPT.create(shape, dropout=0.0, seed=4)
+    deep = replace(shape, n_layer=12)
+    plain = GPT.create(deep, dropout=0.0, seed=4).loss(TOKENS[:, :-1], TOKENS[:, 1:])
+    torch._dynamo.reset()
+    counters.clear()
 
-    prepare(model, ALONE, way="none", compile_blocks=True, checkpoint_activations=False)
+    trainable = prepare(
+        GPT.empty(deep, dropout=0.0),
+        ALONE,
+        seed=4,
+        way="none",
+        compile_blocks=True,
+        checkpoint_activations=checkpoints,
+    )
+    loss = trainable.loss(TOKENS[:, :-1], TOKENS[:, 1:])
+    loss.backward()
 
-    assert compiled == list(model.h)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
+    assert torch.allclose(loss, plain)

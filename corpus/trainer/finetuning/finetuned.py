@@ -150,11 +150,12 @@ def open_finetuned(path: str, *, device: torch.device | None = None) -> Finetune
             fix="Name the output folder of corpus finetune",
         )
     outcome = _outcome(found.settings)
-    with torch.random.fork_rng(devices=[]):  # torch's own initialization, which is not used
+    with torch.device("meta"):
         model = FinetunedGPT(
             architecture_of(found), kind=outcome.task.kind, outputs=outcome.outputs
         )
+    model.to_empty(device=device or torch.device("cpu"))
     checkpoint.restore_weights(found, model)
-    model.to(device or torch.device("cpu")).eval()
+    model.eval()
     words = tokenizer_of(found)
     return Finetuned(found.folder, model, words, outcome, found.step)

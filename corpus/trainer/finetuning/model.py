@@ -76,7 +76,7 @@ class FinetunedGPT(GPT):
         """
         size = pretrained.shape.vocabulary_size
         shape = replace(pretrained.shape, vocabulary_size=size + NEW_TOKENS)
-        with torch.random.fork_rng(devices=[]):  # torch's own initialization, which is not used
+        with torch.device("meta"):
             model = cls(
                 shape,
                 kind=kind,
@@ -84,9 +84,11 @@ class FinetunedGPT(GPT):
                 dropout=dropout,
                 classifier_dropout=classifier_dropout,
             )
-        # All weights are drawn, also those that are replaced below, so that the new ones are the
-        # same draws either way.
-        model.initialize(torch.Generator().manual_seed(seed))
+        model.to_empty(device="cpu")
+        # All weights are drawn, also those that are replaced below: the new embeddings are the last
+        # rows of a parameter.
+        for name, parameter in model.named_parameters():
+            model.initialize(name, parameter, seed=seed)
         if keep_weights:
             own = dict(model.named_parameters())
             with torch.no_grad():

@@ -24,7 +24,7 @@ from corpus.trainer.interchange.carriers import CLASSES, carrier_of, config_of, 
 from corpus.trainer.interchange.parity import require_parity
 from corpus.trainer.interchange.tokenizer_files import tokenizer_files
 from corpus.trainer.pretrained import open_model
-from corpus.trainer.tensor_files import save_tensors
+from corpus.trainer.tensor_files import file_order, write_tensors
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -80,11 +80,8 @@ def export_model(path: str, *, to: str, force: bool = False) -> Exported:
     storage.remove(place)  # until all is there, the folder is none
     with storage.publish(storage.join(to, WEIGHTS)) as temporary:
         # Older releases of Transformers refuse a file that does not say which library it is for.
-        save_tensors(
-            {name: tensor.detach() for name, tensor in tensors.items()},
-            temporary,
-            metadata={"format": "pt"},
-        )
+        whole = (tensors[name] for name in file_order(tensors))
+        write_tensors(tensors, whole, temporary, metadata={"format": "pt"})
         difference = require_parity(model, config, load_file(temporary), where=opened.folder)
     files = tokenizer_files(
         opened.tokenizer.ranks_file(),

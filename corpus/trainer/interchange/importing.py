@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -79,8 +78,7 @@ def import_model(path: str, *, to: str, vocabulary: str | None = None) -> Import
     else:
         encoder = _tokenizer(vocabulary, shape, None)
     tensors = _read_tensors(path)
-    with torch.device("meta"):
-        model = GPT(shape, dropout=0.0)
+    model = GPT.empty(shape, dropout=0.0)
     weights = from_carrier(kind, tensors, shape, where=path)
     _require_shapes(weights, model, where=path)
     model.load_state_dict(weights, assign=True)

@@ -209,9 +209,10 @@ def test_the_classifiers_dropout_drops_the_same_units_of_all_choices(model: GPT)
 
     scores = tuned.outputs(states, batch)
 
-    assert torch.equal(scores[:, 0], scores[:, 1])
-    assert torch.equal(scores[:, 0], scores[:, 2])
-    assert not torch.equal(scores[0], scores[1])
+    # Not the same bits: a product of matrices may add up its rows in ways of their own.
+    assert torch.allclose(scores[:, 0], scores[:, 1], atol=1e-6)
+    assert torch.allclose(scores[:, 0], scores[:, 2], atol=1e-6)
+    assert not torch.allclose(scores[0], scores[1], atol=1e-2)
 
 
 @pytest.mark.parametrize("kind", [*ROWS, "score"])

@@ -40,9 +40,9 @@ ODD = [
 ]
 
 
-def close(expected: Tensor, found: Tensor) -> bool:
-    """Say whether float32 results agree to 1e-5 of the largest."""
-    return bool((expected - found).abs().max() <= 1e-5 * expected.abs().max())
+def close(expected: Tensor, found: Tensor, *, share: float = 1e-5) -> bool:
+    """Say whether float32 results agree to a share of the largest."""
+    return bool((expected - found).abs().max() <= share * expected.abs().max())
 
 
 @pytest.fixture
@@ -115,7 +115,8 @@ def test_gradients_are_those_of_the_class(
             continue
         assert parameter.grad is not None
         expected = gradient_of(kind, theirs, name, ours.shape.d_head)
-        assert close(expected, parameter.grad), name
+        # Float32 is 1.4e-5 away from float64 here: the weights are shaken, and gradients are large.
+        assert close(expected, parameter.grad, share=5e-5), name
 
 
 @pytest.mark.parametrize("kind", KINDS)
