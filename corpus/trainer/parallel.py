@@ -32,8 +32,8 @@ from corpus.errors import RecipeError
 from corpus.trainer.model import GPT
 from corpus.trainer.world import World
 
-# Shapes that a block is compiled for: torch takes 8, too few for a model with bands whose last parts
-# of a batch and of validation are shorter; behind them it computes uncompiled, with a warning.
+# Shapes that blocks are compiled for: 8 in torch, too few for a model with bands whose last parts
+# of a batch and of validation are shorter. Behind them it computes uncompiled, with a warning.
 _SHAPES = 16
 
 
