@@ -20,7 +20,7 @@ from corpus.dedup import exchange
 from corpus.dedup.copies import CopiesTask, find_copies
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import joined, scores, signed
-from corpus.dedup.spans import firsts, row_bases, spans
+from corpus.dedup.spans import EVERY, firsts, row_bases, spans
 from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Shard, fingerprint, read_manifest
 from corpus.parts import Part, batches, kept_rows, write_table
@@ -28,7 +28,6 @@ from corpus.progress import Progress
 from corpus.stage_folder import make
 
 VERSION = 1
-EVERY = "all"
 
 
 @dataclass(frozen=True)
@@ -146,6 +145,7 @@ def without_duplicates(
             bits=bits,
             scope=scope,
             bounds=bounds,
+            ranges=bounds,
             role="urls",
         )
         for partition in range(1 << bits)

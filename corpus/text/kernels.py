@@ -129,14 +129,19 @@ def _power(base: np.uint64, exponent: int) -> np.uint64:
 def ngram_hashes(
     data: Bytes, offsets: Int64s, entries: UInt32s, expansions: UInt32s, size: int
 ) -> tuple[Int64s, UInt64s]:
-    """Return the hash of every n-gram of `size` words, document by document, in their order."""
+    """Return the hash of every n-gram of `size` words, document by document, in their order.
+
+    They lie at the start of a buffer that would hold one for every second byte, the most there can
+    be, and of which the system gives no more than is written.
+    """
     documents = len(offsets) - 1
     scratch = _scratch(offsets)
     spans = np.empty((_WORDS, 4), dtype=np.int64)
     recent = np.empty(size, dtype=np.uint64)
     oldest = _power(_BASE, size)
     bounds = np.zeros(documents + 1, dtype=np.int64)
-    hashes = np.empty(2 * _WORDS, dtype=np.uint64)
+    # A word takes a byte and one that ends it, or is a character of two bytes and more.
+    hashes = np.empty((offsets[documents] - offsets[0]) // 2 + documents, dtype=np.uint64)
     used = 0
     for row in range(documents):
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -145,10 +150,6 @@ def ngram_hashes(
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, 0, spans)
-            if used + count > len(hashes):
-                grown = np.empty(2 * len(hashes), dtype=np.uint64)
-                grown[:used] = hashes[:used]
-                hashes = grown
             for word in range(count):
                 digest = xxh64(scratch, spans[word, 0], spans[word, 1])
                 slot = seen % size
@@ -159,7 +160,25 @@ def ngram_hashes(
                     hashes[used] = mixed64(rolling)
                     used += 1
         bounds[row + 1] = used
-    return bounds, hashes[:used].copy()
+    return bounds, hashes[:used]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def keep_distinct(bounds: Int64s, hashes: UInt64s) -> Int64s:
+    """Move the distinct hashes of each document, which are sorted, to the start of the array.
+
+    Returns:
+        Where those of each document begin now, and behind them where the last end.
+    """
+    found = np.zeros(len(bounds), dtype=np.int64)
+    used = 0
+    for row in range(len(bounds) - 1):
+        for at in range(bounds[row], bounds[row + 1]):
+            if at == bounds[row] or hashes[at] != hashes[used - 1]:
+                hashes[used] = hashes[at]
+                used += 1
+        found[row + 1] = used
+    return found
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]

@@ -81,12 +81,8 @@ def shingle_sets(
     bounds, hashes = kernels.ngram_hashes(data, offsets, tables.entries, tables.expansions, shingle)
     for start, end in itertools.pairwise(bounds.tolist()):
         hashes[start:end].sort()
-    distinct = np.ones(len(hashes), dtype=np.bool_)
-    np.not_equal(hashes[1:], hashes[:-1], out=distinct[1:])
-    distinct[bounds[:-1][bounds[:-1] < bounds[1:]]] = True
-    before = np.zeros(len(hashes) + 1, dtype=np.int64)
-    np.cumsum(distinct, out=before[1:])
-    return before[bounds], hashes[distinct]
+    starts = kernels.keep_distinct(bounds, hashes)
+    return starts, hashes[: starts[-1]].copy()
 
 
 def check_size(size: int) -> None:

@@ -16,8 +16,9 @@ from tests.made import Recording, by_id, changed, digests, make_recipe, run, tex
 
 T = TypeVar("T")
 R = TypeVar("R")
-PARTING = ["rarity", "prefixes", "links", "groups", "move"]
-FIRST = ["signatures", "copies", "edges", "components", "shingles", *PARTING]
+CONNECTED = ["small-stars", "large-stars", "sums", "totals", "candidates"]
+PARTING = ["rarity", "prefixes", "links", "groups", "tiers", "move"]
+FIRST = ["signatures", "copies", "edges", *CONNECTED, "shingles", *PARTING]
 STEPS = [*FIRST, "visit", "fates", "drops", "dedup"]
 FIFTY = {"preset": "fineweb", "threshold": 0.7, "bands": 50, "rows": 2, "max_loss": 1}
 
