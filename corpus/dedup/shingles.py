@@ -74,7 +74,7 @@ def write_shingles(task: ShinglesTask) -> Shard:
         if first == last:
             continue
         if last - first < len(batch):
-            batch = batch.take(pa.array(rows[first:last] - start))  # noqa: PLW2901 - let go
+            batch = batch.take(pa.array(rows[first:last] - start))
         offsets, hashes = ngrams.shingle_sets(
             batch.column("text"), shingle=task.scheme.shingle, words=task.scheme.words
         )

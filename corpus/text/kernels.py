@@ -33,6 +33,7 @@ UInt64s = npt.NDArray[np.uint64]
 
 _SPACE = 0x20
 _WORDS = 1024  # normalised at a time
+_HELD_BYTES = 1 << 16  # of words that are not needed any more, of a long document
 _BLOCK_BYTES = 1 << 16  # of 1024 words whose hashes are computed together; longer ones one by one
 # Base of the polynomial over word hashes: odd, so that no word is shifted out of 64 bits
 # (2^64 divided by the golden ratio).
@@ -231,6 +232,25 @@ def _hash_ngrams(
         digests[index] = mixed32(mixed32(digests[index]))
 
 
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _let_go(scratch: Bytes, fill: int, recent: Int64s, seen: int, size: int) -> int:
+    """Move the words that further n-grams begin with to the start, and return where they end.
+
+    Args:
+        scratch: Changed. Words, to `fill`.
+        fill: Where they end.
+        recent: Changed. Where the last words begin, word i at i modulo `size`.
+        seen: Words up to now.
+        size: Words in an n-gram.
+    """
+    first = fill if size == 1 else recent[max(0, seen + 1 - size) % size]
+    for at in range(first, fill):
+        scratch[at - first] = scratch[at]
+    for word in range(size):
+        recent[word] -= first
+    return fill - first
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def minhash_signatures(
     data: Bytes,
@@ -284,4 +304,6 @@ def minhash_signatures(
             counts[row] += ready
             if count > 0:
                 fill = spans[count - 1, 1] + 1
+            if fill > _HELD_BYTES:
+                fill = _let_go(scratch, fill, recent, seen, size)
     return signatures, counts
