@@ -27,7 +27,7 @@ from corpus.dedup.spans import span_of
 from corpus.manifest import Manifest, Output, Shard, read_manifest
 from corpus.parts import Part, read_columns, standing_rows
 
-SORTED_EDGES = 1_000_000  # that a task sorts and writes at a time, in some 100 bytes each
+SORTED_EDGES = 500_000  # that a task sorts and writes at a time, in some 200 bytes each
 
 Ints = npt.NDArray[np.int64]
 Step = Callable[[str, Callable[[Any], Shard], Sequence[Any]], Manifest]
@@ -196,6 +196,9 @@ def _edges(folders: Sequence[str], number: int) -> Iterator[tuple[Ints, Ints]]:
 
 def _standing(task: StarsTask) -> Iterator[tuple[Ints, Ints]]:
     """Yield the edges but those of documents that an index has dropped."""
+    if not task.index:
+        yield from _edges(task.edges, task.number)
+        return
     first, last = task.bounds[task.number : task.number + 2]
     stands = np.ones(last - first, dtype=np.bool_)
     for one in task.index:
