@@ -31,7 +31,7 @@ help: ## Say what can be made
 	@touch $@
 
 .venv/installed-dev: .venv/installed-train
-	$(BIN)/pip install --quiet --editable '.[train,s3,fast,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,s3,fast,interop,dev]'
 	@touch $@
 
 install: .venv/installed ## Set up the virtual environment

@@ -6,6 +6,7 @@ Everything heavy is imported by the verb that needs it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Annotated, Any
 
@@ -13,16 +14,18 @@ import typer
 
 from corpus.errors import CorpusError
 from corpus.verbs import ablate as ablate_verb
-from corpus.verbs import builds as verbs
+from corpus.verbs import builds as build_verbs
 from corpus.verbs import classifier as classifier_verbs
 from corpus.verbs import dedup as dedup_verbs
 from corpus.verbs import evaluate as evaluate_verb
+from corpus.verbs import export as export_verb
 from corpus.verbs import finetune as finetune_verb
 from corpus.verbs import model as model_verbs
+from corpus.verbs import plan as plan_verb
 from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs import train as train_verbs
-from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers
+from corpus.verbs.options import Config, EngineName, Json, Output, Sets, Workers
 
 INTERRUPTED = 130
 
@@ -58,10 +61,8 @@ def _build(
     folder = output or build.default_output(recipe)
     forecast.check_build(recipe, folder)
     meter = Meter(make_progress(json_output), folder)
-    try:
+    with contextlib.closing(engine):
         made = build.build(recipe, folder, engine, meter, until)
-    finally:
-        engine.close()
     history.record(recipe, made, meter, getattr(engine, "workers", 1))
     if json_output:
         _print_json(_summary(made))
@@ -159,8 +160,6 @@ def decontaminate_command(
     if not report:
         _build(config, output, engine, workers, set_, json_output, "decontaminate")
         return
-    import contextlib
-
     from corpus import build, tables
     from corpus.config import load_recipe
     from corpus.engine import make_engine
@@ -169,13 +168,10 @@ def decontaminate_command(
 
     recipe = load_recipe(config, set_ or [])
     folder = output or build.default_output(recipe)
-    chosen = make_engine(engine, workers)
-    try:
+    with contextlib.closing(make_engine(engine, workers)) as chosen:
         made = build.build(recipe, folder, chosen, make_progress(json_output), "decontaminate")
         with contextlib.closing(make_progress(json_output)) as progress:
             evaluation = overlap.evaluate(made, chosen, progress)
-    finally:
-        chosen.close()
     if json_output:
         _print_json(overlap.report(evaluation))
     else:
@@ -188,8 +184,12 @@ _stage_verb("mix", "Mix the sources by weight")
 
 app.command("train")(train_verbs.train)
 app.command("evaluate")(evaluate_verb.evaluate)
-for _verb in (verbs.plan, verbs.inspect, verbs.explain, verbs.check, verbs.export, verbs.clean):
-    app.command(_verb.__name__)(_verb)
+app.command("plan")(plan_verb.plan)
+app.command("inspect")(build_verbs.inspect)
+app.command("explain")(build_verbs.explain)
+app.command("check")(build_verbs.check)
+app.command("export")(export_verb.export)
+app.command("clean")(build_verbs.clean)
 app.command("finetune")(finetune_verb.finetune)
 app.command("report")(report_verbs.report_command)
 app.command("diff")(report_verbs.diff)

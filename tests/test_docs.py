@@ -26,6 +26,7 @@ from corpus.tokenize.shards import ShardWriter
 from corpus.trainer import config as train_config
 from corpus.trainer.evaluation.config import EvaluateConfig, load_evaluate_config
 from corpus.trainer.finetuning import config as finetune_config
+from corpus.trainer.schedule import schedule
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -130,7 +131,9 @@ def test_yaml_of_a_page_loads_as_the_recipe_that_it_shows(
     path = tmp_path / "mix.yaml"
     path.write_text(body, encoding="utf-8")
     if body.startswith("# train.yaml\n"):
-        train_config.load_train_config(str(path))
+        recipe = train_config.load_train_config(str(path))
+        # As long as the context: that it has a schedule is found out when the run starts.
+        schedule(recipe, recipe.model.architecture(mixture_vocabulary=50_257).context)
         return
     if body.startswith("# finetune.yaml\n"):
         finetune_config.load_finetune_config(str(path))

@@ -102,7 +102,8 @@ def test_gpt3_sizes_have_the_rows_of_table_21(
     assert (shape.context, shape.vocabulary_size, shape.window) == (2048, 50_257, None)
     assert found.learning_rate == rate
     assert found.batch_tokens == pytest.approx(batch, rel=0.05)
-    assert found.batch_tokens % shape.context == 0
+    # As many processes as that can share it: 1,562 sequences, 3.2M tokens, would suit hardly any.
+    assert found.batch_tokens % (256 * shape.context) == 0
 
 
 @pytest.mark.parametrize(("preset", "row"), TABLE_D1.items())

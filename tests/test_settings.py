@@ -273,7 +273,7 @@ def test_overrides_are_yaml_and_make_the_sections_they_need(tmp_path: Path) -> N
         ("=1", "'=1' is not key=value"),
         ("", "is not key=value"),
         ("name.first=1", "--set name.first: name is not a mapping of keys"),
-        ("many.0.width=1", "--set many.0.width: many is not a mapping of keys"),
+        ("many.0.width.unit=1", "--set many.0.width.unit: many.0.width is not a mapping of keys"),
         ("count=[1", "--set count"),
         ("count=" + "9" * 5000, "--set count"),
         ("count=" + "[" * 1500, "--set count"),
@@ -283,7 +283,40 @@ def test_overrides_are_yaml_and_make_the_sections_they_need(tmp_path: Path) -> N
     ],
 )
 def test_override_that_is_wrong_is_refused(tmp_path: Path, override: str, message: str) -> None:
-    assert message in problems(tmp_path, "name: a\nmany: [{}]\n", override)
+    assert message in problems(tmp_path, "name: a\nmany: [{width: 3}]\n", override)
+
+
+def test_override_reaches_into_lists(tmp_path: Path) -> None:
+    text = "name: a\nmany:\n- {width: 1, share: 0.1}\n- {width: 2}\n"
+    root = load(tmp_path, text, "many.0.width=5", "many.1={share: 0.2}", "many.1.width=7")
+    assert root.many == (Small(width=5, share=0.1), Small(width=7, share=0.2))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("many.2.width=1", "many is a list of 2 items, and '2' is none of them"),
+        ("many.2=1", "Write a number from 0 to 1, or set the whole list: --set many=[...]"),
+        ("many.-1.width=1", "many is a list of 2 items, and '-1' is none of them"),
+        ("many.first.width=1", "many is a list of 2 items, and 'first' is none of them"),
+        ("many." + "9" * 5000 + "=1", "many is a list of 2 items"),
+        ("inner.list.0.1=2", "inner.list.0 is a list of 1 item, and '1' is none of them. Write 0,"),
+        ("none.0=1", "none is a list of 0 items, and '0' is none of them. Set the whole list"),
+        ("many.0.width=no", "--set: many.0.width: input should be a valid integer"),
+    ],
+)
+def test_override_of_a_list_that_is_wrong_says_what_is_there(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    text = "name: a\nmany: [{width: 3}, {}]\ninner: {list: [[1]]}\nnone: []\n"
+    assert message in problems(tmp_path, text, override)
+
+
+def test_override_changes_the_named_place_alone_where_two_share_a_value(tmp_path: Path) -> None:
+    text = "by_name: {a: &one {width: 3}, b: *one}\nmany: [*one, *one]\n"
+    root = load(tmp_path, text, "by_name.a.width=4", "many.1.width=5")
+    assert {name: small.width for name, small in root.by_name.items()} == {"a": 4, "b": 3}
+    assert [small.width for small in root.many] == [3, 5]
 
 
 def test_override_that_is_wrong_is_not_blamed_on_the_file(tmp_path: Path) -> None:

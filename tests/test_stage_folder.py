@@ -311,7 +311,7 @@ HELD = """
 import re
 from pathlib import Path
 import numpy as np
-from corpus.stage_folder import _release
+from corpus.stage_folder.folder import _release
 arrays = [np.ones(100_000, np.uint8) for _ in range(2000)]
 last = arrays.pop()  # behind all others, so that the heap does not shrink by itself
 del arrays

@@ -18,6 +18,7 @@ import pytest
 
 from corpus import storage
 from corpus.errors import InputError, OutputError
+from corpus.storage.failures import cannot_write
 from tests.object_store import BUCKET, environment, object_store
 
 
@@ -299,7 +300,18 @@ def test_output_below_a_file_is_an_output_error_with_the_next_step(tmp_path: Pat
         storage.write_bytes(str(tmp_path / "file" / "x"), b"")
     assert caught.value.where is not None
     assert caught.value.where.startswith(str(tmp_path / "file"))
-    assert "--output" in str(caught.value)
+    assert "Choose a folder that you may write to" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("path", ["out/file", "s3://store/file"])
+def test_what_cannot_be_written_is_told_in_words_that_fit_every_verb(
+    number: int, path: str
+) -> None:
+    """A training writes where its recipe says: it has no --output, and others have --to."""
+    told = str(cannot_write(path, OSError(number, os.strerror(number))))
+    assert told.startswith(f"{path}: the output cannot be written. {os.strerror(number)}. ")
+    assert "--" not in told
 
 
 def test_output_in_a_folder_that_takes_no_files_is_an_output_error() -> None:

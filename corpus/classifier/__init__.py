@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from corpus.classifier.alpha import fit_alpha
 from corpus.classifier.artefact import FEATURES_VERSION, load, load_record, save
-from corpus.classifier.metrics import Metrics, evaluate
+from corpus.classifier.measuring import evaluate
+from corpus.classifier.metrics import Metrics
 from corpus.classifier.training import fit
 
 __all__ = [

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from corpus import storage
-from corpus.classifier.metrics import OTHER
+from corpus.classifier.scored import OTHER
 from corpus.classifier.training import held_out_rows
 from corpus.manifest import Counts, Output, Shard
 from corpus.parts import BATCH_ROWS, Part, batches, damaged
@@ -53,7 +53,7 @@ class SampleTask:
 
 @dataclass(frozen=True)
 class SampleFile:
-    """One file of the step `sample`; `label` as in `corpus.classifier.metrics.Scored`."""
+    """One file of the step `sample`; `label` as in `corpus.classifier.scored.Scored`."""
 
     path: str
     source: str

@@ -7,19 +7,17 @@ classifier's folder and the ids that it has not been trained on.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import xxhash
 
 from corpus import storage
 from corpus.classifier import artefact
-from corpus.classifier.metrics import CurvePoint, Metrics, Scored, f1, joined, measure, score
+from corpus.classifier.held_out import learning_curve, score_held_out
+from corpus.classifier.measuring import measure
+from corpus.classifier.metrics import Metrics
 from corpus.classifier.sample import (
     NearCopies,
     Sample,
@@ -36,7 +34,7 @@ from corpus.manifest import Counts, Manifest, Shard, fingerprint
 from corpus.parts import Part, write_table
 from corpus.progress import Progress
 from corpus.stage_folder import describe_output, make
-from corpus.text.quality import Features, LinearModel
+from corpus.text.quality import Features
 
 # 3: the sample is a step of its own; whole sites are held out; near copies are not evaluated
 VERSION = 3
@@ -55,23 +53,6 @@ class TrainTask:
     settings: ClassifierTraining
     seed: int
     folder: str = ""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The documents of a sample that a classifier is evaluated on, scored.
-
-    Attributes:
-        scored: By each model.
-        ids: Ids and labels of those of both classes.
-        digest: SHA-256 over label, id and text of each, in the order of the ids.
-        near_copies: Documents left out because one that was trained on is nearly the same.
-    """
-
-    scored: list[Scored]
-    ids: pa.Table
-    digest: str
-    near_copies: int
 
 
 def sample_files(
@@ -195,7 +176,7 @@ def train_shard(task: TrainTask) -> Shard:
         shares=settings.learning_curve,
     )
     held_out = score_held_out([model for _, _, model in fitted], sample, copies)
-    curve = _curve(held_out.scored, [share for share, _, _ in fitted], documents)
+    curve = learning_curve(held_out.scored, [share for share, _, _ in fitted], documents)
     metrics = measure(held_out.scored[-1], trained_on=documents, learning_curve=curve)
     record = {
         "trained_on": dict(sorted(trained.items())),
@@ -217,87 +198,6 @@ def train_shard(task: TrainTask) -> Shard:
 def read_sample(files: Sequence[SampleFile], settings: ClassifierTraining, seed: int) -> Sample:
     """Return the sample of a training."""
     return Sample(files, documents=settings.documents, seed=seed, held_out=settings.held_out)
-
-
-def score_held_out(
-    models: Sequence[LinearModel],
-    sample: Sample,
-    copies: NearCopies,
-    groups: Mapping[str, str] | None = None,
-) -> HeldOut:
-    """Score what is held out by each model; the last one also without marks.
-
-    Args:
-        models: At least one.
-        sample: The documents.
-        copies: Those that were trained on.
-        groups: A group for an id or URL.
-    """
-    parts: list[list[Scored]] = [[] for _ in models]
-    lines: list[tuple[str, int, str]] = []
-    near_copies = 0
-    for batch in sample.batches():
-        columns = batch.columns.filter(pa.array(batch.held_out))
-        if batch.label in (0, 1):
-            copied = copies.found(columns.column("text"))
-            near_copies += int(copied.sum())
-            columns = columns.filter(pa.array(~copied))
-        if not len(columns):
-            continue
-        texts, ids = columns.column("text"), columns.column("id").to_pylist()
-        kinds: dict[str, np.ndarray[Any, np.dtype[np.object_]]] = {
-            "source": np.full(len(columns), batch.source, np.object_),
-            "language": _objects(columns.column("language").to_pylist()),
-        }
-        if groups:
-            urls = columns.column("url").to_pylist()
-            pairs = zip(ids, urls, strict=True)
-            kinds["group"] = _objects([groups.get(i) or groups.get(u or "") for i, u in pairs])
-        labels = np.full(len(columns), batch.label, np.int8)
-        for number, model in enumerate(models):
-            last = number == len(models) - 1
-            parts[number].append(score(model, texts, labels, kinds, marks=last))
-        if batch.label in (0, 1):
-            hashes = (xxhash.xxh3_128_hexdigest(text.encode()) for text in texts.to_pylist())
-            lines += [(i, batch.label, h) for i, h in zip(ids, hashes, strict=True)]
-    lines.sort()
-    digest = hashlib.sha256("".join(f"{y} {i} {h}\n" for i, y, h in lines).encode()).hexdigest()
-    ids_table = pa.table(
-        {
-            "id": pa.array([i for i, _, _ in lines], pa.string()),
-            "positive": pa.array([y == 1 for _, y, _ in lines], pa.bool_()),
-        }
-    )
-    if not lines:
-        raise InputError(
-            "nothing is left to evaluate the classifier on",
-            where="filter.classifier.held_out",
-            why=f"{near_copies} documents held out are near copies of some that are trained on",
-            fix="Name sources with more, or more different, documents",
-        )
-    return HeldOut([joined(part) for part in parts], ids_table, digest, near_copies)
-
-
-def _objects(values: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.object_]]:
-    found = np.empty(len(values), np.object_)
-    found[:] = values
-    return found
-
-
-def _curve(
-    scored: Sequence[Scored], shares: Sequence[float], documents: int
-) -> tuple[CurvePoint, ...]:
-    from sklearn.metrics import roc_auc_score
-
-    if len(shares) == 1:
-        return ()
-    points = []
-    for share, one in zip(shares, scored, strict=True):
-        ours = one.labels >= 0
-        labels, scores = one.labels[ours] == 1, one.scores[ours]
-        auc = float(roc_auc_score(labels, scores))
-        points.append(CurvePoint(round(share * documents), auc, f1(scores, labels)))
-    return tuple(points)
 
 
 def floors(metrics: Metrics) -> dict[str, float]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpus.classifier import metrics as metrics_module
+from corpus.classifier import measuring
 from corpus.classifier.metrics import Metrics
 from corpus.errors import InputError, StageError
 from corpus.text import quality
@@ -254,7 +254,7 @@ def fit(
             left += len(unseen[-1])
         require_both_sides(positive, rows.documents - before, left)
     model = rows.fit(inverse_regularisation=inverse_regularisation, balance="classes")[-1][2]
-    metrics = metrics_module.evaluate(
+    metrics = measuring.evaluate(
         model, pa.concat_arrays(unseen), np.concatenate(labels), trained_on=rows.documents
     )
     return model, metrics

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from corpus import storage
 from corpus.build import BUILD, VERDICTS, Build
 from corpus.look.clusters import Clustering, clustering
-from corpus.look.inspect import Seen, inspect
+from corpus.look.inspect import inspect
+from corpus.look.seen import Seen
 from corpus.manifest import Counts, Manifest
 from corpus.mix.mixture import Mixture
 from corpus.mix.plan import MixtureRow, table

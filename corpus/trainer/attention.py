@@ -9,7 +9,7 @@ The keys may be more than the queries, which are then the last of them (`corpus.
 How it is computed: torch's own causal attention for a dense layer alone; FlexAttention, which skips
 the blocks of keys that nobody sees, for training on a GPU; and else attention with a boolean mask,
 which computes every pair and is right everywhere. FlexAttention has no backward pass on a CPU and
-no dropout, and is compiled for a length of sequence, which in training does not change.
+no dropout, and is compiled for a length of sequence, which in pretraining does not change.
 
 Shapes: B sequences, H heads, Q queries, K keys, D = d_head.
 """
@@ -73,6 +73,8 @@ def pattern(
             return Pattern(keys, causal=True)
         if queries == 1:
             return Pattern(keys)
+    if flex and documents is None and window is not None:
+        return Pattern(keys, blocks=_band(keys, window, device))
     if flex:
         return Pattern(keys, blocks=_blocks(keys, window, documents, device))
     if window is not None:
@@ -112,6 +114,12 @@ def _blocks(
 
     rows = None if documents is None else len(documents)
     return create_block_mask(sees, rows, None, length, length, device=str(device))
+
+
+@functools.lru_cache(maxsize=16)
+def _band(length: int, window: int, device: torch.device) -> BlockMask:
+    # In training the same in every part of every batch, and made of length * length comparisons.
+    return _blocks(length, window, None, device)
 
 
 def takes_flex(device: torch.device, d_head: int, dropout: float) -> bool:

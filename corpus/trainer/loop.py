@@ -8,7 +8,8 @@ One process, or as many as torchrun or Ray start, on CPUs or GPUs. In the output
     sample.txt            what it writes when it is done
 
 A run that was stopped goes on by itself from the last whole checkpoint in its folder. On the CPU
-with the same number of threads and processes the result is the same bits as without the stop.
+with the same number of threads and processes the result is the same bits as without the stop. One
+that Ctrl-C or SIGTERM stops writes a checkpoint first (corpus.trainer.interrupts).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 from corpus import storage
 from corpus.errors import RecipeError
 from corpus.text.tokenizer import Tokenizer
-from corpus.trainer import checkpoint, logs
+from corpus.trainer import checkpoint, interrupts, logs
 from corpus.trainer.config import TrainConfig, find_mixture
 from corpus.trainer.device import to_device
 from corpus.trainer.meter import Meter, require_finite
@@ -90,6 +91,7 @@ def train(config: TrainConfig, *, report: Callable[[Metrics], None]) -> Summary:
         IntegrityError: Every checkpoint in the output folder is damaged.
         StageError: The loss is not a finite number, or the processes do not find each other.
         OutputError: The output folder cannot be written, or another run is at work in it.
+        KeyboardInterrupt: Ctrl-C has stopped the run; SystemExit: SIGTERM has.
     """
     if storage.is_remote(config.output):
         raise RecipeError(
@@ -125,7 +127,7 @@ def _train(
     samples = Samples(config, tokenizer, context=data.sequence_length, world=world)
     meter = Meter(plan, shape, world)
     final: Metrics | None = None
-    with run.batches, _writers(config, run, world) as writers:
+    with run.batches, _writers(config, run, world) as writers, interrupts.taken() as signals:
         meter.start()
         while run.step < plan.steps:
             tokens = to_device(next(run.batches), world.device)
@@ -156,7 +158,9 @@ def _train(
             validates = _due(run.step, config.validation.every, plan)
             saves = _due(run.step, config.checkpoint.every, plan)
             writes = config.sample.every is not None and run.step % config.sample.every == 0
-            if not (validates or saves or writes or run.step % config.report_every == 0):
+            looks = validates or saves or writes or run.step % config.report_every == 0
+            stops = signals.asked(world, looks=looks)
+            if not (looks or stops):
                 continue  # the device is left to itself as long as nobody asks
             for metrics in meter.read():
                 require_finite(metrics, config.output)
@@ -169,10 +173,13 @@ def _train(
                     writer.write(final)
                 if world.leads:
                     report(final)
-            if saves:
+            if saves or stops:
                 run.save(tokenizer)
             if writes:
                 samples.append(run.model, run.step)
+            if stops:
+                world.wait()  # a process that ends takes the others with it
+                signals.leave(run.step)
             meter.start()
     if final is None:  # the run was done already
         losses = validation.losses(run.model, world)

@@ -43,8 +43,11 @@ def cross_entropy(
     if positions is None:
         most = _LOGITS_AT_ONCE.get(hidden.device.type, _LOGITS_AT_ONCE["cuda"])
         positions = max(1, most // len(weight))
+    # Asked here: inside of `forward` torch records nothing, and `needs_input_grad` says of each
+    # input what it says of itself, under `no_grad` too.
+    wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     loss: Tensor = _CrossEntropy.apply(
-        hidden.reshape(-1, hidden.shape[-1]), weight, targets.reshape(-1), positions
+        hidden.reshape(-1, hidden.shape[-1]), weight, targets.reshape(-1), positions, wanted
     )
     return loss
 
@@ -54,10 +57,8 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, positions: int
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, positions: int, wanted: bool
     ) -> Tensor:
-        # Asked of the inputs: inside of forward torch records nothing, with or without gradients.
-        wanted = any(ctx.needs_input_grad[:2])
         count = (targets != IGNORED).sum().clamp(min=1)
         # In float32 whatever the activations are (bfloat16 under autocast): a sum over 50,257
         # terms, and one over all positions, is no place for bfloat16.
@@ -88,9 +89,9 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         of_hidden, of_weight = ctx.saved_tensors
-        return of_hidden * gradient.to(of_hidden.dtype), of_weight * gradient, None, None
+        return of_hidden * gradient.to(of_hidden.dtype), of_weight * gradient, None, None, None
 
 
 def _add_product(total: Tensor, gradient: Tensor, part: Tensor) -> None:

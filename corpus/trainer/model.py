@@ -19,6 +19,7 @@ Shapes: B sequences, T tokens, C = d_model, V = vocabulary.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +104,9 @@ class GPT(nn.Module):
             sub-block while training (GPT-1 section 4.1 names the three places).
     """
 
+    # Whether what it is trained on has one length: FlexAttention is compiled for each.
+    one_length: ClassVar[bool] = True
+
     def __init__(self, shape: Architecture, *, dropout: float) -> None:
         super().__init__()
         self.shape = shape
@@ -184,7 +188,7 @@ class GPT(nn.Module):
     ) -> tuple[Pattern, Pattern]:
         """Return what layers 0, 2, ... see, and what layers 1, 3, ... see."""
         queries, device = tokens.shape[1], tokens.device
-        training = self.training and not cached
+        training = self.training and self.one_length and not cached
         flex = training and takes_flex(device, self.shape.d_head, self.dropout)
 
         def of(layer: int) -> Pattern:

@@ -104,8 +104,9 @@ def _gpt3(
 
 
 # Table 2.1 prints batches of 0.5M, 1M, 2M and 3.2M tokens. The first three are read as powers of
-# two, like the 32k (2^15) tokens that the ramp starts from; 3.2M is the nearest whole number of
-# sequences below.
+# two, like the 32k (2^15) tokens that the ramp starts from. 3.2M is no whole number of sequences,
+# and the 1,562 below it hardly any number of processes can share: it is 1,536 = 3 * 2^9, as in
+# Megatron-LM's recipe of this model.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "gpt1": _GPT1,
@@ -120,6 +121,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "gpt3-2.7b": _gpt3(32, 32, 2560, 512, 1.6e-4),
         "gpt3-6.7b": _gpt3(32, 32, 4096, 1024, 1.2e-4),
         "gpt3-13b": _gpt3(40, 40, 5120, 1024, 1.0e-4),  # printed: d_model 5140
-        "gpt3-175b": _gpt3(96, 96, 12288, 1562, 0.6e-4),
+        "gpt3-175b": _gpt3(96, 96, 12288, 1536, 0.6e-4),
     }
 )

@@ -105,11 +105,19 @@ class Run:
         return found.step
 
     def _require_same(self, found: checkpoint.Checkpoint) -> None:
-        different = [
-            f"{key} was {found.settings.get(key)} and is {value}"
-            for key, value in self.settings.items()
-            if found.settings.get(key) != value
-        ]
+        was = found.settings
+        if "optimizer.learning_rate" not in was or "task.labels" in was:
+            raise InputError(
+                "the model in this folder was not made by corpus train",
+                where=found.folder,
+                why="It was imported or fine-tuned, and no run can go on from it",
+                fix="Choose another output folder",
+            )
+        keys = [key for key, value in self.settings.items() if was.get(key) != value]
+        different = [f"{key} was {was.get(key)} and is {self.settings[key]}" for key in keys]
+        fix = "Set them back, or choose another output folder"
+        if keys == ["optimizer.cosine_tokens"]:  # as of a run that is made longer
+            fix = f"Set optimizer.cosine_tokens: {was.get(keys[0])}, and the schedule stays"
         if found.step > self._plan.steps:
             different.append(
                 f"it has done {found.step} steps, and {self._plan.steps} are asked for"
@@ -119,7 +127,7 @@ class Run:
                 "the run in this folder was started with other settings",
                 where=self._config.output,
                 why="; ".join(different),
-                fix="Set them back, or choose another output folder",
+                fix=fix,
             )
 
     def save(self, tokenizer: Tokenizer) -> str:

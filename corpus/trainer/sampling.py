@@ -101,12 +101,14 @@ def generate_batch(
             Positions that training never reached are noise.
 
     Raises:
-        ValueError: A prompt is empty, or the temperature below zero.
+        ValueError: A prompt is empty, the temperature below zero, or nothing may be drawn.
     """
     if not all(prompts):
         raise ValueError("an empty prompt: start with the end-of-text token")
-    if temperature < 0:
+    if not temperature >= 0:  # nor is it no number
         raise ValueError(f"a temperature of {temperature}")
+    if (top_k is not None and top_k < 1) or (top_p is not None and not top_p > 0):
+        raise ValueError(f"a top_k of {top_k} and a top_p of {top_p} leave no token to draw")
     stops = {stop} if isinstance(stop, int) else set(stop)
     texts = [list(prompt) for prompt in prompts]
     draws = [torch.Generator().manual_seed(seed + row) for row in range(len(texts))]

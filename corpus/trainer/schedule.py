@@ -19,7 +19,8 @@ from corpus.errors import RecipeError
 from corpus.trainer.config import TrainConfig
 from corpus.trainer.presets import PRESETS
 
-# Of its 300 billion tokens GPT-3 decays over 260.
+# Of its 300 billion tokens GPT-3 decays over 260, and goes on at a tenth. Where nothing is left to
+# go on at (GPT-1 anneals to 0) the cosine takes the whole run.
 COSINE_SHARE = (260, 300)
 
 
@@ -104,7 +105,8 @@ def schedule(config: TrainConfig, sequence_length: int) -> Schedule:
     settings = config.optimizer
     rate = settings.learning_rate or (preset.learning_rate if preset else None)
     assert rate is not None  # checked by TrainConfig
-    cosine = settings.cosine_tokens or total * COSINE_SHARE[0] // COSINE_SHARE[1]
+    decayed = total * COSINE_SHARE[0] // COSINE_SHARE[1] if settings.final_share else total
+    cosine = settings.cosine_tokens or decayed
     _check_rates(settings.warmup_tokens, cosine, total, lowest=rate * settings.final_share)
     return Schedule(
         steps=steps,

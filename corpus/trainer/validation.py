@@ -8,6 +8,7 @@ for; end of text is predicted too and stands for none.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -21,12 +22,14 @@ from corpus.trainer.device import precision, to_device
 from corpus.trainer.model import GPT
 from corpus.trainer.world import World
 
+log = logging.getLogger(__name__)
+
 
 class Validation:
     """The first held-out sequences of each source, the same at each validation.
 
     Args:
-        held_out: Sequences [n, T + 1] of each source; one without any is left out.
+        held_out: Sequences [n, T + 1] of each source; one without any is left out and named.
         tokenizer: Of the text.
         micro_batch: Sequences that a process computes at once.
     """
@@ -35,6 +38,11 @@ class Validation:
         self, held_out: Mapping[str, NDArray[Any]], tokenizer: Tokenizer, *, micro_batch: int
     ) -> None:
         self._held_out = {source: rows for source, rows in held_out.items() if len(rows)}
+        if none := [source for source in held_out if source not in self._held_out]:
+            log.warning(
+                "of %s no sequence is held out: their loss is not measured (mix.validation)",
+                ", ".join(none),
+            )
         self._micro_batch = micro_batch
         self._tokens_per_byte = {
             source: rows[:, 1:].size / text_bytes(rows[:, 1:], tokenizer)

@@ -85,7 +85,9 @@ class World:
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:
-            self.total(torch.zeros(1))
+            self.total(
+                torch.zeros(1)
+            ).item()  # read, for a GPU's sum is only begun by asking for it
 
 
 def place(environment: Mapping[str, str]) -> tuple[int, int, int]:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Json, Sets, quiet, say, show
+from corpus.verbs.options import Json, Sets
+from corpus.verbs.printing import quiet, say, show
 from corpus.verbs.torch_needed import torch_needed
 
 

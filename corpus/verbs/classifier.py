@@ -5,13 +5,15 @@ Each is a function for Typer. Everything heavy is imported by the verb that need
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from corpus.errors import InputError
-from corpus.verbs.builds import Config, EngineName, Json, Output, Sets, Workers, show
+from corpus.verbs.options import Config, EngineName, Json, Output, Sets, Workers
+from corpus.verbs.printing import show
 
 app = typer.Typer(
     name="classifier",
@@ -67,8 +69,7 @@ def train(
     recipe = load_classifier_recipe(config, set_ or [])
     folder = (to or folder_of(config)).rstrip("/") or "/"
     text = text_beside_model(recipe, config, folder)
-    runner = make_engine(engine, workers)
-    try:
+    with contextlib.closing(make_engine(engine, workers)) as runner:
         record = classifier_folder.train(
             recipe,
             text,
@@ -78,8 +79,6 @@ def train(
             lambda: make_progress(json_output),
             force=force,
         )
-    finally:
-        runner.close()
     show(record, [*card.describe(record), f"Written to {folder}"], json_output)
 
 
@@ -122,8 +121,7 @@ def evaluate(
 
     path = config or (storage.join(folder, RECIPE) if folder else "train.yaml")
     recipe = load_classifier_recipe(path, set_ or [])
-    runner = make_engine(engine, workers)
-    try:
+    with contextlib.closing(make_engine(engine, workers)) as runner:
         found = classifier_folder.evaluate(
             recipe,
             (folder or folder_of(path)).rstrip("/") or "/",
@@ -133,8 +131,6 @@ def evaluate(
             groups=groups,
             others=config is not None or bool(set_),
         )
-    finally:
-        runner.close()
     lines = [*card.describe(found.record), *(f"Note: {note}" for note in found.notes)]
     lines += [f"Under its floor: {problem}" for problem in found.problems]
     show(found, lines, json_output)

@@ -5,23 +5,16 @@ Each is a function for Typer; everything heavy is imported by the verb that need
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
 import typer
 
 from corpus.errors import InputError
-from corpus.verbs.builds import (
-    Config,
-    EngineName,
-    Json,
-    Output,
-    Workers,
-    build_folder,
-    quiet,
-    say,
-    show,
-)
+from corpus.verbs.builds import build_folder
+from corpus.verbs.options import Config, EngineName, Json, Output, Workers
+from corpus.verbs.printing import quiet, say, show
 
 _MOST_BYTES = 1 << 29  # of a text to compare
 
@@ -85,8 +78,7 @@ def dedup_files(
     from corpus.engine import make_engine
     from corpus.progress import make_progress
 
-    running = make_engine(engine, workers)
-    try:
+    with contextlib.closing(make_engine(engine, workers)) as running:
         made = module.dedup_files(
             files,
             output.rstrip("/") or "/",
@@ -101,8 +93,6 @@ def dedup_files(
             progress=make_progress(json_output),
             say=quiet if json_output else say,
         )
-    finally:
-        running.close()
     show(made, module.describe(made), json_output)
 
 

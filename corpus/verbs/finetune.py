@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corpus.verbs.builds import Json, Sets, show
+from corpus.verbs.options import Json, Sets
+from corpus.verbs.printing import show
 from corpus.verbs.torch_needed import torch_needed
 
 if TYPE_CHECKING:

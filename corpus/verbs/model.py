@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Json, show
+from corpus.verbs.options import Json, To
+from corpus.verbs.printing import show
 from corpus.verbs.torch_needed import torch_needed
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ def export_model(
         str,
         typer.Argument(help="Output folder of a run, or one of its checkpoints.", metavar="RUN"),
     ],
-    to: Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")],
+    to: To,
     force: Annotated[
         bool, typer.Option("--force", help="Replace another model in that folder.")
     ] = False,

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Config, Json, Output, build_of, show
+from corpus.verbs.builds import build_of
+from corpus.verbs.options import Config, Json, Output
+from corpus.verbs.printing import show
 
 
 def report_command(

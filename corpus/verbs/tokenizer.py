@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from corpus.verbs.builds import Config, Json, Output, build_of, quiet, say, show
+from corpus.verbs.builds import build_of
+from corpus.verbs.options import Config, Json, Output, To
+from corpus.verbs.printing import quiet, say, show
 
 app = typer.Typer(
     name="tokenizer",
@@ -26,7 +28,7 @@ def _tokenizer() -> None:
 
 @app.command("train")
 def train(
-    to: Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")],
+    to: To,
     size: Annotated[
         int, typer.Option("--size", help="Number of ids, with that of end of text.", metavar="N")
     ] = 50_257,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from corpus.errors import RecipeError
-from corpus.verbs.builds import Json, Sets
+from corpus.verbs.options import Json, Sets
 from corpus.verbs.torch_needed import torch_needed
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _show(summary: Summary, json_output: bool) -> None:
         f"{source} {loss:.3f} ({summary.bits_per_byte[source]:.3f} bits/byte)"
         for source, loss in summary.validation.items()
     )
-    typer.echo(f"validation loss: {held_out}")
+    typer.echo(f"validation loss: {held_out or 'nothing is held out'}")
     typer.echo(f"sample:\n{summary.sample}")
-    typer.echo(f"Trained in {summary.seconds:.0f} s; checkpoint in {summary.checkpoint}")
+    done = summary.resumed_from == summary.steps
+    how = "Was trained already" if done else f"Trained in {summary.seconds:.0f} s"
+    typer.echo(f"{how}; checkpoint in {summary.checkpoint}")

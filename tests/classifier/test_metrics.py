@@ -12,7 +12,9 @@ import pytest
 from corpus import classifier
 from corpus.classifier.alpha import ScoreCounts, fit_alpha
 from corpus.classifier.contributions import explain
-from corpus.classifier.metrics import Metrics, Scored, joined, measure, without_marks
+from corpus.classifier.measuring import measure
+from corpus.classifier.metrics import Metrics
+from corpus.classifier.scored import Scored, joined, without_marks
 from corpus.classifier.training import TrainingRows, sample_weights
 from corpus.text import quality
 from corpus.text.quality import Features, LinearModel

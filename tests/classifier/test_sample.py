@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.classifier.metrics import OTHER
 from corpus.classifier.sample import NearCopies, Sample, SampleFile, bound
+from corpus.classifier.scored import OTHER
 from corpus.text import quality
 from tests.made import text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpus.build import read_build
-from corpus.look.inspect import Seen
+from corpus.look.seen import Seen
 from corpus.report import facts
 from corpus.report.charts import histogram, stacked_bars
 from corpus.report.facts import Examples, Report, gather

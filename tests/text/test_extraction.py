@@ -95,6 +95,23 @@ def test_main_text_of_a_page_that_trafilatura_refuses_is_found_all_the_same():
     assert sentence in extraction.main_text(fragment, extractor="trafilatura")
 
 
+def test_main_text_is_the_other_extractors_where_it_finds_several_times_as_much(monkeypatch):
+    def length_taken(first: int, second: int) -> int:
+        monkeypatch.setattr(extraction, "_trafilatura", lambda page: "t" * first)
+        monkeypatch.setattr(extraction, "_resiliparse", lambda page, main_content: "r" * second)
+        text = extraction.main_text("<p>", extractor="trafilatura")
+        assert set(text) <= {"t" if len(text) == first else "r"}
+        return len(text)
+
+    assert length_taken(299, 1000) == 1000
+    assert length_taken(300, 1000) == 1000
+    assert length_taken(301, 1000) == 301
+    assert length_taken(2999, 20_000) == 20_000
+    assert length_taken(3000, 20_000) == 3000
+    assert length_taken(0, 5) == 5
+    assert length_taken(5, 0) == 5
+
+
 def test_main_text_by_none_is_all_visible_text():
     text = extraction.main_text(PAGE.encode(), extractor="none")
     assert "privacy policy" in text

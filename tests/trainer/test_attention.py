@@ -92,6 +92,16 @@ def test_blocks_beside_the_band_are_skipped() -> None:
     assert seen.blocks.kv_num_blocks.tolist() == [[[1] + [2] * 15]]
 
 
+def test_the_blocks_of_a_band_are_made_once() -> None:
+    """They are the same for every part of every batch."""
+    one, other = (
+        pattern(256, 256, window=32, documents=None, device=CPU, flex=True).blocks for _ in range(2)
+    )
+    narrower = pattern(256, 256, window=16, documents=None, device=CPU, flex=True).blocks
+    assert one is other
+    assert one is not narrower
+
+
 def test_a_band_as_wide_as_all_that_there_is_needs_no_mask() -> None:
     for keys in (9, 10):
         seen = pattern(keys, keys, window=10, documents=None, device=CPU, flex=False)

@@ -295,6 +295,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
             {"optimizer": {"learning_rate": 1e-2, "warmup_tokens": 100, "cosine_tokens": 2000}},
             "optimizer.warmup_tokens was 200 and is 100",
         ),
+        (
+            {"optimizer": {"learning_rate": 1e-2, "warmup_tokens": 200}},
+            r"cosine_tokens was 2000 and is 998\. Set optimizer.cosine_tokens: 2000",
+        ),
     ],
 )
 def test_a_run_does_not_go_on_with_other_settings(
@@ -304,6 +308,20 @@ def test_a_run_does_not_go_on_with_other_settings(
 
     with pytest.raises(InputError, match=message):
         train(recipe(mix, tmp_path / "run", **changes), report=quietly)
+
+
+def test_a_run_does_not_go_on_from_a_model_that_is_none_of_its_own(
+    mix: str, tmp_path: Path
+) -> None:
+    """As `corpus model import` leaves one: it has a shape, and no settings of a training."""
+    summary = train(recipe(mix, tmp_path / "run", steps=6), report=quietly)
+    place = Path(summary.checkpoint) / "checkpoint.json"
+    content = json.loads(place.read_text())
+    content["settings"] = {k: v for k, v in content["settings"].items() if k.startswith("model.")}
+    place.write_text(json.dumps(content))
+
+    with pytest.raises(InputError, match="was not made by corpus train"):
+        train(recipe(mix, tmp_path / "run"), report=quietly)
 
 
 def test_a_run_that_is_refused_removes_nothing(mix: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from corpus import storage
 from corpus.errors import InputError, IntegrityError
+from corpus.storage.failures import reading
 from corpus.trainer import block_fetch, config, loop, remote_shards
 from corpus.trainer.batches import Batches
 from corpus.trainer.config import CacheConfig
@@ -176,7 +177,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, times: int, error: Exception | None
             return ranges(path, start, end)
         if error is None:
             return ranges(path, start, end)[:-1]
-        with storage._reading(path):
+        with reading(path):
             raise error
 
     monkeypatch.setattr(storage, "read_range", read_range)

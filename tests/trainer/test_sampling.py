@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -135,3 +136,21 @@ def test_generate_is_a_function_of_its_seed_and_leaves_no_trace(model: GPT) -> N
 def test_generate_refuses_an_empty_prompt(model: GPT) -> None:
     with pytest.raises(ValueError, match="empty prompt"):
         generate(model, [], tokens=1, temperature=1.0, seed=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"temperature": -1.0}, {"temperature": math.nan}, {"top_k": 0}, {"top_p": 0.0}],
+    ids=str,
+)
+def test_generate_refuses_what_leaves_no_token_to_draw(
+    model: GPT, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"temperature of|no token to draw"):
+        generate(model, [1], tokens=2, seed=1, **{"temperature": 1.0, **settings})
+
+
+def test_the_smallest_share_of_the_tokens_is_the_likeliest_one(model: GPT) -> None:
+    likeliest = generate(model, [1], tokens=5, temperature=0, seed=1)
+
+    assert generate(model, [1], tokens=5, temperature=1.0, top_p=1e-12, seed=1) == likeliest

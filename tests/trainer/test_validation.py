@@ -69,3 +69,12 @@ def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_predicted_tokens() -> 
     bits = validation.bits_per_byte({"prose": 2.0})
 
     assert bits == {"prose": pytest.approx(2.0 * 4 / math.log(2) / 6)}
+
+
+def test_a_source_of_which_nothing_is_held_out_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    rows = {"prose": ROWS, "verse": ROWS[:0]}
+
+    validation = Validation(rows, TOKENIZER, micro_batch=2)
+
+    assert validation.bits_per_byte({"prose": 1.0}).keys() == {"prose"}
+    assert "of verse no sequence is held out" in caplog.text

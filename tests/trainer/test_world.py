@@ -91,3 +91,20 @@ def test_processes_that_see_different_folders_are_told(monkeypatch: pytest.Monke
 
     with pytest.raises(StageError, match="do not have the same checkpoint: 0 to 6"):
         World(1, 2, torch.device("cpu")).agree(6, "checkpoint")
+
+
+def test_waiting_reads_what_the_others_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a sum that nobody reads is waited for by nobody."""
+
+    class Unread:
+        read = 0
+
+        def item(self) -> float:
+            Unread.read += 1
+            return 0.0
+
+    monkeypatch.setattr(World, "total", lambda *_: Unread())
+
+    World(1, 2, torch.device("cpu")).wait()
+
+    assert Unread.read == 1

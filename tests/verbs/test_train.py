@@ -41,6 +41,9 @@ def test_a_line_is_shown_when_the_loss_was_looked_at(file: str) -> None:
     assert "bits/byte" in lines[2]
     assert lines[3].startswith("validation loss: prose ")
     assert "Trained in" in lines[-1]
+    again = run("-c", file, "--set", "report_every=3", "--set", "checkpoint.every=2").splitlines()
+    assert again[0] == lines[3]
+    assert again[-1].startswith("Was trained already; checkpoint in ")
 
 
 def test_a_machine_gets_json_alone(file: str) -> None:

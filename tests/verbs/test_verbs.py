@@ -12,16 +12,17 @@ import typer
 from typer.testing import CliRunner, Result
 
 from corpus.errors import InputError, RecipeError
-from corpus.verbs import builds as verbs
+from corpus.verbs import builds, export, plan
 
-NAMES = ("inspect", "explain", "check", "plan", "export", "clean")
+VERBS = (builds.inspect, builds.explain, builds.check, plan.plan, export.export, builds.clean)
+NAMES = tuple(verb.__name__ for verb in VERBS)
 
 
 @pytest.fixture
 def app() -> typer.Typer:
     made = typer.Typer()
-    for name in NAMES:
-        made.command(name)(getattr(verbs, name))
+    for verb in VERBS:
+        made.command(verb.__name__)(verb)
     return made
 
 
@@ -145,7 +146,7 @@ def test_export_prints_where_it_wrote(
 
 def test_verbs_load_neither_ray_nor_torch_and_nothing_heavy_for_help() -> None:
     code = (
-        "import sys; import corpus.verbs.builds; "
+        "import sys; import corpus.verbs.builds, corpus.verbs.export, corpus.verbs.plan; "
         "heavy = {'pyarrow', 'numpy', 'numba', 'ray', 'torch', 'pydantic'} & set(sys.modules); "
         "assert not heavy, heavy; "
         "import corpus.look.inspect, corpus.look.clusters, corpus.look.explain, "

@@ -42,6 +42,8 @@ class FinetunedGPT(GPT):
         classifier_dropout: Share of units dropped of the states that the head sees.
     """
 
+    one_length = False  # a batch is as long as its longest text
+
     def __init__(
         self,
         shape: Architecture,

@@ -7,8 +7,8 @@ One process, on the CPU or on one GPU. In the output folder::
     results.json          measures with intervals, the majority baseline, counts
     predictions.jsonl     what is predicted for each example of validation and test
 
-A run that was stopped goes on by itself. On the CPU with the same number of threads the result is
-the same bits as without the stop.
+A run that was stopped goes on by itself; Ctrl-C and SIGTERM leave a checkpoint. On the CPU with the
+same number of threads the result is the same bits as without the stop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from corpus import storage
 from corpus.errors import InputError, RecipeError
-from corpus.trainer import checkpoint
+from corpus.trainer import checkpoint, interrupts
 from corpus.trainer.device import choose_device
 from corpus.trainer.finetuning import evaluation, results
 from corpus.trainer.finetuning.batch import TrainingBatches
@@ -126,8 +126,8 @@ class _Run:
         storage.sweep(output)
         resumed = self._resume()
         start = resumed or 0
-        with MetricsFile(output, step=start) as file:
-            for step in self._steps(start):
+        with MetricsFile(output, step=start) as file, interrupts.taken() as signals:
+            for step in self._steps(start, signals):
                 file.write(step)
                 report(step)
         held_out = [name for name in self.splits if name != "train"]
@@ -177,7 +177,7 @@ class _Run:
         log.info("going on after step %d, from %s", found.step, found.folder)
         return found.step
 
-    def _steps(self, start: int) -> Iterator[Step]:
+    def _steps(self, start: int, signals: interrupts.Interrupts) -> Iterator[Step]:
         """Do the steps after `start`, and yield each once its loss has been read."""
         config = self.config
         pending: list[tuple[int, float, Losses]] = []
@@ -200,13 +200,16 @@ class _Run:
             )
             pending.append((step, rate, losses))
             validate = step % self.batches.steps_an_epoch == 0
-            save = validate or step % config.checkpoint_every == 0
+            stops = signals.signal > 0
+            save = validate or stops or step % config.checkpoint_every == 0
             if not (save or step % config.report_every == 0):
                 continue
             yield from self._read(pending, mark, validate=validate)
             pending = []
             if save:
                 self._save(step)
+            if stops:
+                signals.leave(step)
             mark = time.perf_counter()
 
     def _read(

@@ -15,6 +15,7 @@ from corpus.trainer.finetuning.model import FinetunedGPT
 from corpus.trainer.finetuning.objective import optimizer_step, task_loss
 from corpus.trainer.model import GPT
 from corpus.trainer.optimizer import adamw, decay_groups, set_learning_rate
+from corpus.trainer.presets import Architecture
 
 START, DELIMITER, EXTRACT = 61, 62, 63  # behind the vocabulary of `shape`
 ROWS = {"classification": [1], "entailment": [1], "similarity": [2], "multiple_choice": [3, 2, 4]}
@@ -237,3 +238,19 @@ def test_each_head_learns_one_batch_by_heart(model: GPT, kind: Kind) -> None:
 
     assert losses[0] > 0.5
     assert losses[-1] < 0.01
+
+
+def test_texts_of_many_lengths_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where FlexAttention would be compiled for each length."""
+    monkeypatch.setattr("corpus.trainer.model.takes_flex", lambda *_: True)
+    shape = Architecture(2, 4, 32, 16, 61, window=4)
+    pretrained = GPT.create(shape, dropout=0.0, seed=1)
+    tuned = finetuned(pretrained, "classification")
+    tokens = torch.arange(10)[None]
+
+    def blocks(model: GPT) -> list[bool]:
+        made = model.train()._patterns(tokens, 0, None, cached=False)
+        return [seen.blocks is not None for seen in made]
+
+    assert blocks(pretrained) == [False, True]
+    assert blocks(tuned) == [False, False]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,21 @@ def test_a_run_that_was_stopped_anywhere_ends_in_the_same_bits(recipe: Recipe, s
 
     assert whole.steps == 10  # 37 examples in batches of 8, twice
     assert resumed.resumed_from == {2: None, 5: 4, 7: 5, 10: 8}[step]
+    assert_same_run(whole, resumed)
+
+
+def test_a_run_that_a_signal_stops_loses_no_step(recipe: Recipe) -> None:
+    whole = finetune(recipe(output="whole"), report=quietly)
+
+    def send(metrics: Step) -> None:
+        if metrics.step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        finetune(recipe(output="stopped"), report=send)
+    resumed = finetune(recipe(output="stopped"), report=quietly)
+
+    assert resumed.resumed_from == 7
     assert_same_run(whole, resumed)
 
 

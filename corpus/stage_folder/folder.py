@@ -1,54 +1,31 @@
-"""One stage's output folder: what is in it already, what is left to do, and how it is finished.
-
-A task names its shard and carries a key: the digest of all that its outputs depend on. A shard is
-not made again when this folder holds it (after an interruption) or when another folder of the same
-stage does (after a change of the recipe that does not touch it): then its files are linked.
-"""
+"""One stage's output folder: what is in it already, what is left to do, and how it is finished."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
 from corpus import __version__, storage
 from corpus.engine import Engine
 from corpus.errors import InputError, IntegrityError
-from corpus.manifest import MANIFEST, Manifest, Output, Shard, fingerprint, read_manifest
-from corpus.manifest import shard_from_json as _shard
+from corpus.manifest import (
+    MANIFEST,
+    Manifest,
+    Output,
+    Shard,
+    fingerprint,
+    read_manifest,
+    shard_from_json,
+)
 from corpus.metering.usage import Spending, Usage, measured
 from corpus.progress import Progress
-
-RECEIPTS = ".receipts"  # with a dot, so that it cannot be the folder of a source
-
-
-class Task(Protocol):
-    """What an engine is handed: a few paths and settings. A frozen dataclass in each stage.
-
-    Attributes:
-        name: Name of the shard, the start of its files' names.
-        source: Name of the source, the folder of its files.
-        key: Digest of all that the outputs depend on.
-        weight: How much work it is, in any unit (bytes of input), for the progress.
-        folder: The stage's folder; filled in by `StageFolder`.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - see the class
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    @property
-    def key(self) -> str: ...  # noqa: D102
-    @property
-    def weight(self) -> int: ...  # noqa: D102
-    @property
-    def folder(self) -> str: ...  # noqa: D102
-
+from corpus.stage_folder.shards import RECEIPTS, Task, is_elsewhere, is_whole, receipt, shards_in
 
 T = TypeVar("T", bound=Task)
 
@@ -65,7 +42,7 @@ def _make(work: _Work[T]) -> tuple[Shard, Usage]:
     """Do one task and leave its receipt, so that no one has to do it again; say what it cost."""
     shard, usage = measured(work.function, work.task)
     _release()
-    storage.write_json(_receipt(work.task), dataclasses.asdict(shard))
+    storage.write_json(receipt(work.task), dataclasses.asdict(shard))
     return shard, usage
 
 
@@ -75,10 +52,6 @@ def _release() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps NumPy's freed arrays
     if trim is not None:
         trim(0)
-
-
-def _receipt(task: Task) -> str:
-    return storage.join(task.folder, RECEIPTS, f"{task.source}-{task.name}.json")
 
 
 class StageFolder(Generic[T]):
@@ -120,12 +93,12 @@ class StageFolder(Generic[T]):
         # A process that was killed right after it wrote the manifest has left them.
         storage.remove(storage.join(self.path, RECEIPTS))
         manifest = read_manifest(self.path)
-        whole = [_whole(self.path, shard) for shard in manifest.shards]
+        whole = [is_whole(self.path, shard) for shard in manifest.shards]
         if all(whole):
             return manifest
         # Files have gone since: what is left of the stage is as after an interruption.
         for task, shard in zip(self.tasks, manifest.shards, strict=True):
-            storage.write_json(_receipt(task), dataclasses.asdict(shard))
+            storage.write_json(receipt(task), dataclasses.asdict(shard))
         storage.remove(storage.join(self.path, MANIFEST))
         return None
 
@@ -187,14 +160,14 @@ class StageFolder(Generic[T]):
         return manifest
 
     def _finished(self, task: T) -> Shard | None:
-        path = _receipt(task)
+        path = receipt(task)
         if not storage.exists(path):
             return None
         try:
-            shard = _shard(storage.read_json(path))
+            shard = shard_from_json(storage.read_json(path))
         except (KeyError, TypeError, InputError):
             return None  # no receipt of ours: the shard is made again
-        return shard if shard.key == task.key and _whole(self.path, shard) else None
+        return shard if shard.key == task.key and is_whole(self.path, shard) else None
 
     def _others(self) -> dict[str, tuple[str, Shard]]:
         """Return the shards in the stage's other folders by key."""
@@ -212,7 +185,7 @@ class StageFolder(Generic[T]):
         if task.key not in elsewhere:
             return None
         folder, old = elsewhere[task.key]
-        if not _whole(folder, old):
+        if not is_whole(folder, old):
             return None
         outputs: list[Output] = []
         for output in old.outputs:
@@ -226,7 +199,7 @@ class StageFolder(Generic[T]):
             else:
                 outputs.append(output)  # an input that is used where it lies
         shard = dataclasses.replace(old, name=task.name, source=task.source, outputs=tuple(outputs))
-        storage.write_json(_receipt(task), dataclasses.asdict(shard))
+        storage.write_json(receipt(task), dataclasses.asdict(shard))
         return shard
 
 
@@ -270,44 +243,3 @@ def used(*steps: Manifest) -> dict[str, Any]:
     `corpus clean` keeps what the current build uses.
     """
     return {"uses": sorted({storage.name(step.folder) for step in steps})}
-
-
-def is_elsewhere(path: str) -> bool:
-    """Say whether an output is an input that is used where it lies, not a file in the folder."""
-    return path.startswith("/") or storage.is_remote(path)
-
-
-def _whole(folder: str, shard: Shard) -> bool:
-    """Say whether a shard's files are there with their sizes; `corpus check` reads every byte."""
-    for output in shard.outputs:
-        path = output.path
-        if not is_elsewhere(path):
-            path = storage.join(folder, path)
-        if not storage.exists(path) or storage.size(path) != output.bytes:
-            return False
-    return True
-
-
-def shards_in(folder: str) -> Iterator[Shard]:
-    """Yield the finished shards of a stage's folder, complete or not."""
-    if storage.exists(storage.join(folder, MANIFEST)):
-        yield from read_manifest(folder).shards
-        return
-    receipts = storage.join(folder, RECEIPTS)
-    for name in storage.list_folder(receipts):
-        if name.endswith(".json"):
-            with contextlib.suppress(KeyError, TypeError, InputError):
-                yield _shard(storage.read_json(storage.join(receipts, name)))
-
-
-def describe_output(folder: str, path: str, role: str, rows: int = 0) -> Output:
-    """Return the entry of a file that has just been published.
-
-    Args:
-        folder: The stage's folder.
-        path: Relative to it.
-        role: What the file is for.
-        rows: Rows, documents or tokens in it.
-    """
-    size, sha256 = storage.digest(storage.join(folder, path))
-    return Output(role=role, path=path, bytes=size, sha256=sha256, rows=rows)
