@@ -19,18 +19,18 @@ Ints = npt.NDArray[np.int64]
 Span = tuple[int, int]
 
 
-def spans(rows: Sequence[int], own: int, most: int = SPAN_DOCUMENTS) -> tuple[Span, ...]:
+def spans(rows: Sequence[int], own: int, most: int = 0) -> tuple[Span, ...]:
     """Return the spans as pairs of part numbers, the second one past the end.
 
     Args:
         rows: Of each part, those of the build and then those of the indexes.
         own: How many of the parts are the build's own; no span has of both.
-        most: Documents in a span.
+        most: Documents in a span, `SPAN_DOCUMENTS` by default.
     """
     found: list[Span] = []
     first, held = 0, 0
     for number, count in enumerate(rows):
-        if number > first and (number == own or held + count > most):
+        if number > first and (number == own or held + count > (most or SPAN_DOCUMENTS)):
             found.append((first, number))
             first, held = number, 0
         held += count

@@ -164,24 +164,6 @@ def ngram_hashes(
     return bounds, hashes[:used]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def keep_distinct(bounds: Int64s, hashes: UInt64s) -> Int64s:
-    """Move the distinct hashes of each document, which are sorted, to the start of the array.
-
-    Returns:
-        Where those of each document begin now, and behind them where the last end.
-    """
-    found = np.zeros(len(bounds), dtype=np.int64)
-    used = 0
-    for row in range(len(bounds) - 1):
-        for at in range(bounds[row], bounds[row + 1]):
-            if at == bounds[row] or hashes[at] != hashes[used - 1]:
-                hashes[used] = hashes[at]
-                used += 1
-        found[row + 1] = used
-    return found
-
-
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _hash_ngrams(
     data: Bytes,
