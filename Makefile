@@ -31,13 +31,18 @@ help: ## Say what can be made
 	@touch $@
 
 .venv/installed-dev: .venv/installed-train
-	$(BIN)/pip install --quiet --editable '.[train,s3,fast,interop,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,translation,s3,fast,interop,dev]'
 	@touch $@
 
 install: .venv/installed ## Set up the virtual environment
 
+# A stage builds what comes before it. So of several stages among the goals the first one builds up to
+# the last one: one start of the program, of its workers and of Ray, and not one for each.
+FIRST := $(firstword $(filter $(STAGES),$(MAKECMDGOALS)))
+LAST := $(lastword $(filter $(MAKECMDGOALS),$(STAGES)))
+
 $(STAGES): .venv/installed
-	$(BIN)/corpus $@ --config $(CONFIG) --engine $(ENGINE) $(ARGS)
+	$(if $(filter $@,$(FIRST)),$(BIN)/corpus $(LAST) --config $(CONFIG) --engine $(ENGINE) $(ARGS),@:)
 
 build: .venv/installed ## Build the whole corpus of CONFIG
 	$(BIN)/corpus build --config $(CONFIG) --engine $(ENGINE) $(ARGS)

@@ -59,7 +59,7 @@ def memory(grams: int) -> None:
     start = time.process_time()
     contamination.find(texts, index)
     size = texts.nbytes / 1e6 / (time.process_time() - start)
-    each = index.state_bytes / len(index)
+    each = sum(a.nbytes for a in (index.hashes, index.bits, index.buckets)) / len(index)
     print(f"{len(index):,} grams: {each:.1f} bytes each, and 4 for its benchmarks; {size:.0f} MB/s")
 
 

@@ -26,6 +26,7 @@ from corpus.verbs import report as report_verbs
 from corpus.verbs import tokenizer as tokenizer_verbs
 from corpus.verbs import train as train_verbs
 from corpus.verbs.options import Config, EngineName, Json, Output, Sets, Workers
+from corpus.verbs.printing import printing
 
 INTERRUPTED = 130
 
@@ -68,9 +69,10 @@ def _build(
         _print_json(_summary(made))
         return
     mixture = made.manifests.get("mix")
-    if mixture is not None:
-        print(mixture.summary["table"])
-    print(f"Built in {folder}")
+    with printing():
+        if mixture is not None:
+            print(mixture.summary["table"])
+        print(f"Built in {folder}")
 
 
 def _summary(made: Any) -> dict[str, Any]:
@@ -92,7 +94,8 @@ def _summary(made: Any) -> dict[str, Any]:
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    with printing():
+        print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 @app.command("build")

@@ -2,7 +2,8 @@
 
 A stage's folder is named `<stage>-<fingerprint>`; in it lie the output files of its shards and,
 when it is complete, `manifest.json`. Nothing in a manifest depends on the clock or on the machine,
-so equal builds have equal manifests.
+so equal builds have equal manifests. A manifest has the digest of its own content beside it, which
+is compared whenever it is read: what all else is checked against must not change unseen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,10 @@ from corpus.errors import AccountingError, IntegrityError
 
 MANIFEST = "manifest.json"
 LAYOUT = 1  # of the folders and files; part of every fingerprint
+DIGEST = "digest"
+_FIELDS = frozenset(
+    {"layout", "stage", "fingerprint", "settings", "versions", "counts", "summary", "shards"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,8 @@ class Manifest:
         versions: Of the program and the libraries that shape the output.
         shards: In the order of the sources and their parts.
         summary: Facts about the stage as a whole, as plain JSON.
+        digest: Of the content of the file that it was read from. Empty for one that was not read,
+            or was written before manifests had digests of their own.
     """
 
     folder: str
@@ -136,6 +144,7 @@ class Manifest:
     versions: Mapping[str, str]
     shards: tuple[Shard, ...]
     summary: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
 
     def path(self, output: Output) -> str:
         """Return the full path of one of the outputs."""
@@ -179,7 +188,7 @@ class Manifest:
             "summary": self.summary,
             "shards": [dataclasses.asdict(shard) for shard in self.shards],
         }
-        storage.write_json(storage.join(self.folder, MANIFEST), value)
+        storage.write_json(storage.join(self.folder, MANIFEST), with_digest(value))
 
 
 def read_manifest(folder: str) -> Manifest:
@@ -187,10 +196,11 @@ def read_manifest(folder: str) -> Manifest:
 
     Raises:
         InputError: There is none.
-        IntegrityError: It is there, and is not a manifest of this layout.
+        IntegrityError: It is there, and is not a manifest of this layout, or has been changed.
     """
     path = storage.join(folder, MANIFEST)
     value = storage.read_json(path)
+    fix = "Put it back from a copy, or delete the folder that it lies in and run the build again"
     try:
         if value["layout"] != LAYOUT:
             raise IntegrityError(
@@ -198,7 +208,7 @@ def read_manifest(folder: str) -> Manifest:
                 where=path,
                 fix="Build again, or use the program that built it",
             )
-        return Manifest(
+        manifest = Manifest(
             folder=folder,
             stage=value["stage"],
             fingerprint=value["fingerprint"],
@@ -206,14 +216,64 @@ def read_manifest(folder: str) -> Manifest:
             versions=value["versions"],
             shards=tuple(shard_from_json(shard) for shard in value["shards"]),
             summary=value["summary"],
+            digest=value.get(DIGEST, ""),
         )
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise IntegrityError(
             "the manifest is damaged",
             where=path,
             why=f"{type(error).__name__}: {error}",
-            fix="Delete the folder that it lies in and run the build again",
+            fix=fix,
         ) from error
+    check_digest(value, before=_FIELDS, what="the manifest", where=path, fix=fix)
+    return manifest
+
+
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a file of JSON with the digest of its own content.
+
+    Args:
+        content: Plain values; a digest among them is replaced.
+    """
+    # As a reader sees it: keys that are numbers become text, and are in another order then.
+    plain: dict[str, Any] = json.loads(json.dumps(content))
+    return {**plain, DIGEST: _content_digest(plain)}
+
+
+def check_digest(
+    content: Mapping[str, Any], *, before: AbstractSet[str], what: str, where: str, fix: str
+) -> None:
+    """Compare the content of a file of JSON with the digest of its own that stands in it.
+
+    A build is worth days, so one from before there were digests is taken as it is. It has no key
+    but those of then: a damaged name of the digest does not make a file one of those.
+
+    Args:
+        content: What was read.
+        before: The keys of a file that was written before there were digests.
+        what: What the file is, for the error.
+        where: Its path.
+        fix: What to do about one that was changed.
+
+    Raises:
+        IntegrityError: The content is not the one that was written.
+    """
+    if content.keys() == before:
+        return
+    made = _content_digest(content)
+    if content.get(DIGEST) != made:
+        raise IntegrityError(
+            f"{what} has been changed since it was written",
+            where=where,
+            why=f"The digest of its content is {made}, and it says {content.get(DIGEST)}",
+            fix=fix,
+        )
+
+
+def _content_digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all values but the digest, whatever the file's spaces and order."""
+    rest = {key: value for key, value in content.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(*parts: Any) -> str:

@@ -20,7 +20,7 @@ from corpus import storage
 from corpus.build import Build, describe, read_build, sections
 from corpus.config import Recipe, load_recipe
 from corpus.engine import RayEngine
-from corpus.errors import InputError, RecipeError
+from corpus.errors import InputError, IntegrityError, RecipeError
 from tests.made import (
     Recording,
     changed,
@@ -359,6 +359,33 @@ def test_stage_that_is_not_there_is_an_error_of_the_command_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"filter": {"classifier": "nowhere"}}, "there is no classifier"),
+        (
+            {"filter": {"classifier": {"fasttext": "x.bin", "label": "hq"}}},
+            "no such fastText model",
+        ),
+        ({"filter": {"urls": ["nowhere"]}}, "there is no such list of URLs"),
+        ({"filter": {"heuristics": {"c4": {"bad_words": "nowhere"}}}}, "nowhere"),
+        ({"dedup": {"index": ["nowhere"]}}, "there is no build here"),
+        ({"decontaminate": {"benchmarks": "nowhere"}}, "no benchmark file matches"),
+        ({"tokenize": {"vocabulary": "nowhere.json"}}, "there is no such file"),
+    ],
+)
+def test_what_is_missing_beside_the_sources_is_told_before_the_first_stage(
+    tmp_path: Path, section: dict[str, Any], message: str
+) -> None:
+    path = str(write_jsonl(tmp_path / "a.jsonl", [{"text": text(1)}]))
+    source = {"documents": path, "filter": "filter" in section}
+    recipe = make_recipe({"a": source}, **section)
+    with pytest.raises(InputError, match=message):
+        run(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    run(recipe, tmp_path / "out", until="extract")  # which needs none of it
+
+
 # --- the folder
 
 
@@ -375,6 +402,31 @@ def test_damaged_list_of_stages_is_made_again(tmp_path: Path, content: str) -> N
     (tmp_path / "out" / "build.json").write_text(content)
     run(recipe, tmp_path / "out")
     assert (tmp_path / "out" / "build.json").read_bytes() == whole
+
+
+def test_list_of_stages_with_another_character_is_refused_and_made_again(tmp_path: Path) -> None:
+    recipe = make_recipe({"a": write_jsonl(tmp_path / "a.jsonl", [{"text": text(1)}])})
+    run(recipe, tmp_path / "out")
+    path = tmp_path / "out" / "build.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"seed": ', '"seed": 1', 1))
+    with pytest.raises(IntegrityError, match="list of the build's stages has been changed"):
+        read_build(str(tmp_path / "out"))
+    run(recipe, tmp_path / "out")
+    assert path.read_text() == whole
+
+
+def test_list_of_stages_of_before_there_were_digests_keeps_its_later_stages(
+    tmp_path: Path,
+) -> None:
+    recipe = make_recipe({"a": write_jsonl(tmp_path / "a.jsonl", [{"text": text(1)}])})
+    run(recipe, tmp_path / "out")
+    path = tmp_path / "out" / "build.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    path.write_text(json.dumps(value))
+    run(recipe, tmp_path / "out", until="crawl")
+    assert list(read_build(str(tmp_path / "out")).manifests) == ["crawl", "extract"]
 
 
 def test_what_killed_processes_left_in_the_output_folder_is_removed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from corpus import clean, storage
 from corpus.build import Build, read_build
 from corpus.errors import OutputError
-from corpus.manifest import Manifest
+from corpus.manifest import Manifest, with_digest
 
 USED = {
     "crawl-000000000000": None,
@@ -109,7 +109,7 @@ def test_clean_keeps_folders_between_when_their_use_is_not_recorded(output: Path
     path = output / "dedup-000000000000" / "manifest.json"
     value = json.loads(path.read_text())
     value["summary"] = {}
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     stage(output, "signatures-111111111111")
     stage(output, "dedup-111111111111")
     found = states(output)

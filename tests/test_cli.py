@@ -319,3 +319,52 @@ def test_help_names_every_verb_and_each_has_an_example(
         assert f"  {verb} " in general
         assert corpus(verb, "--help", monkeypatch=monkeypatch) == 0
         assert f"corpus {verb} --config" in capfd.readouterr().out
+
+
+# --- odd invocations
+
+
+@pytest.mark.parametrize("words", [("--output", ""), ("--output", "  "), ("--config", "")])
+@pytest.mark.parametrize("verb", ["crawl", "inspect", "report"])
+def test_empty_name_of_a_folder_is_not_the_default(
+    verb: str,
+    words: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`--output "$OUT"` of a variable that is not set would build, or look, somewhere else."""
+    assert corpus(verb, *words, monkeypatch=monkeypatch) == 2
+    assert "it is empty" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["\udcff\udcfe", "https://x.example/\udce9"])
+def test_key_that_is_no_text_is_not_found_and_no_defect(run: Run, key: str) -> None:
+    assert run("extract") == 0
+    words = ("explain", key, "--output", run.output)
+    assert corpus(*words, monkeypatch=run.monkeypatch) == 1
+    error = run.capfd.readouterr().err
+    assert "no document or page has the id or URL" in error
+    assert is_one_paragraph(error[error.index("corpus: error") :])
+
+
+def test_output_that_cannot_be_written_is_said_in_a_line(run: Run) -> None:
+    assert run("extract") == 0
+    command = [sys.executable, "-m", "corpus", "inspect", "--json", "--output", str(run.output)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
+        )
+    assert done.returncode == 1
+    said = "the standard output cannot be written. No space left on device."
+    assert done.stderr == f"corpus: error: {said}\n"
+
+
+def test_similar_to_nothing_is_refused_and_to_a_name_without_a_file_is_told(run: Run) -> None:
+    assert run("dedup", "--set", "dedup={}") == 0
+    build = ("--output", run.output)
+    assert corpus("similar", " ", *build, monkeypatch=run.monkeypatch) == 2
+    assert "there is no text" in run.capfd.readouterr().err
+    assert corpus("similar", "page.txt", *build, monkeypatch=run.monkeypatch) == 0
+    assert "There is no file page.txt: it is taken for the text" in run.capfd.readouterr().err
+    assert corpus("similar", "two words.", *build, monkeypatch=run.monkeypatch) == 0
+    assert "no file" not in run.capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -328,3 +329,17 @@ def test_reader_on_the_page_reads_a_shard(tmp_path: Path, monkeypatch: pytest.Mo
     assert names["first"].tolist() == [5, 6, 50256]
     assert names["tokens"].tolist() == [5, 6, 50256, 7, 50256]
     assert names["lengths"].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("goals", "verbs"),
+    [
+        ("crawl dedup mix", ["mix"]),
+        ("crawl report dedup", ["dedup", "report"]),
+        ("dedup", ["dedup"]),
+    ],
+)
+def test_stages_among_the_goals_of_make_are_built_by_one_run(goals: str, verbs: list[str]) -> None:
+    command = ["make", "--dry-run", "--old-file=.venv/installed", *goals.split()]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"bin/corpus (\S+)", shown) == verbs

@@ -17,9 +17,11 @@ from corpus.manifest import (
     Output,
     Shard,
     add_counts,
+    check_digest,
     fingerprint,
     read_manifest,
     shard_from_json,
+    with_digest,
 )
 
 
@@ -134,6 +136,57 @@ def test_manifest_of_another_layout_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"layout": 99}')
     with pytest.raises(IntegrityError, match="layout 99"):
         read_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"role": "dropped"', '"role": "droppec"'),
+        ('"text_bytes": 100', '"text_bytes": 101'),
+        ('"kept": 5', '"kept": 4'),
+        ('"x": 1', '"y": 1'),
+        ('"digest"', '"digesu"'),
+        ('"v": 1', '"v": 1.5'),
+        ('"layout": 1', '"layout": 1,\n "more": 2'),
+    ],
+)
+def test_manifest_with_another_character_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    manifest(tmp_path, shard()).write()
+    path = tmp_path / "manifest.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(IntegrityError, match="manifest has been changed") as caught:
+        read_manifest(str(tmp_path))
+    assert caught.value.where == str(path)
+    assert "run the build again" in (caught.value.fix or "")
+
+
+def test_manifest_may_be_laid_out_anew(tmp_path: Path) -> None:
+    made = manifest(tmp_path, shard(), shard("b"))
+    made.write()
+    path = tmp_path / "manifest.json"
+    reversed_keys = dict(reversed(json.loads(path.read_text()).items()))
+    path.write_text(json.dumps(reversed_keys, indent=7))
+    assert read_manifest(str(tmp_path)) == made
+
+
+def test_manifest_of_before_there_were_digests_is_read(tmp_path: Path) -> None:
+    made = manifest(tmp_path, shard())
+    made.write()
+    path = tmp_path / "manifest.json"
+    value = json.loads(path.read_text())
+    assert read_manifest(str(tmp_path)).digest == value.pop("digest") != ""
+    path.write_text(json.dumps(value))
+    assert read_manifest(str(tmp_path)) == made
+    assert read_manifest(str(tmp_path)).digest == ""
+
+
+def test_digest_is_that_of_what_a_reader_sees() -> None:
+    """Keys that are numbers are sorted as text once they have been written."""
+    made = with_digest({"at": {9: "a", 10: ("b", 0.1)}})
+    again = json.loads(json.dumps(made))
+    assert with_digest(again) == made
+    check_digest(again, before=frozenset(), what="it", where="here", fix="none")
 
 
 def test_fingerprint_is_a_function_of_the_values_alone() -> None:

@@ -271,6 +271,8 @@ def test_overrides_are_yaml_and_make_the_sections_they_need(tmp_path: Path) -> N
     [
         ("count", "'count' is not key=value"),
         ("=1", "'=1' is not key=value"),
+        (".=1", "'.=1' is not key=value"),
+        ("one..width=1", "'one..width=1' is not key=value"),
         ("", "is not key=value"),
         ("name.first=1", "--set name.first: name is not a mapping of keys"),
         ("many.0.width.unit=1", "--set many.0.width.unit: many.0.width is not a mapping of keys"),
@@ -370,3 +372,45 @@ def test_true_is_taken_where_it_may_stand() -> None:
     assert Optional.model_validate({"either": True}).either is True
     with pytest.raises(ValueError, match="neither a number nor text"):
         Optional.model_validate({"most": True})
+
+
+class Branch(Settings):
+    leaves: int = 3
+    bark: str = "smooth"
+
+
+class Twig(Settings):
+    length: int
+
+
+class Tree(Settings):
+    branch: Branch | None = None
+    twig: Twig | None = None
+    twigs: dict[str, Twig] | None = None
+    names: tuple[str, ...] = ()
+    heights: dict[str, float] | None = None
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "branch: true",
+            "branch: keys belong here, of bark, leaves; {} takes their defaults (given: true)",
+        ),
+        ("branch: 7", "branch: keys belong here, of bark, leaves; {} takes their defaults"),
+        ("branch: oak", "branch: keys belong here, of bark, leaves; {} takes their defaults"),
+        ("twig: false", "twig: keys belong here, of length (given: false)"),
+        ("twigs: {a: 5}", "twigs.a: keys belong here, of length (given: 5)"),
+        ("twigs: 3", "twigs: a mapping belongs here, `{name: value}` (given: 3)"),
+        ("heights: [1]", "heights: a mapping belongs here, `{name: value}`"),
+        ("names: 3", "names: a list belongs here, `[one, another]` (given: 3)"),
+    ],
+)
+def test_value_of_another_kind_is_told_what_belongs_there(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(f"{line}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_settings(Tree, str(tmp_path / "a.yaml"), [])
+    assert told in caught.value.what

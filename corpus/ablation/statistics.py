@@ -14,9 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
-
-CONFIDENCE = 0.95
+from corpus.metering.intervals import student
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def mean(values: Sequence[float]) -> Mean:
         raise ValueError(f"{n} values have no interval")
     middle = math.fsum(values) / n
     variance = math.fsum((value - middle) ** 2 for value in values) / (n - 1)
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * math.sqrt(variance / n)
+    half = student(variance / n, n)
     return Mean(middle, middle - half, middle + half, n)
 
 

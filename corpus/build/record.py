@@ -13,11 +13,12 @@ from typing import Any
 from corpus import storage
 from corpus.config import Recipe
 from corpus.errors import InputError, IntegrityError
-from corpus.manifest import Manifest, read_manifest
+from corpus.manifest import DIGEST, Manifest, check_digest, read_manifest, with_digest
 
 STAGES = ("crawl", "extract", "filter", "dedup", "decontaminate", "tokenize", "mix")
 VERDICTS = ("filter", "dedup", "decontaminate")  # the stages that decide about documents
 BUILD = "build.json"
+_FIELDS = frozenset({"name", "stages", "recipe"})  # of build.json
 _FOLDER = re.compile(r"[a-z]+-[0-9a-f]{12}")
 
 
@@ -75,9 +76,10 @@ def record(recipe: Recipe, output: str, manifests: Mapping[str, Manifest]) -> No
         if isinstance(stages, dict):
             later = {s: f for s, f in stages.items() if s not in manifests}
             # A build that stops early takes nothing away from one that went on from here.
+            before.pop(DIGEST, None)
             if before == {**value, "stages": {**value["stages"], **later}}:
                 return
-    storage.write_json(path, value)
+    storage.write_json(path, with_digest(value))
 
 
 def read_build(output: str) -> Build:
@@ -95,12 +97,10 @@ def read_build(output: str) -> Build:
     value = storage.read_json(path)
     stages = value.get("stages") if isinstance(value, dict) else None
     names = stages.values() if isinstance(stages, dict) else [None]
+    fix = "Delete it and run the build again, which takes up what is there"
     if not all(isinstance(name, str) and _FOLDER.fullmatch(name) for name in names):
-        raise IntegrityError(
-            "this is not the list of a build's stages",
-            where=path,
-            fix="Delete it and run the build again, which takes up what is there",
-        )
+        raise IntegrityError("this is not the list of a build's stages", where=path, fix=fix)
+    check_digest(value, before=_FIELDS, what="the list of the build's stages", where=path, fix=fix)
     stages = value["stages"]  # in the order of the alphabet: it is JSON with sorted keys
     folders = {s: storage.join(output, stages[s]) for s in STAGES if s in stages}
     return Build(output, {stage: read_manifest(folder) for stage, folder in folders.items()})

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping
 
 from corpus import storage
+from corpus.build.beside import check_beside
 from corpus.build.indexes import open_indexes
 from corpus.build.record import STAGES, VERDICTS, Build, record, sections
 from corpus.config import Recipe
@@ -44,6 +45,7 @@ def build(
             fix=f"Add `{until}:` to the recipe, or stop at one of {', '.join(stages)}",
         )
     last = stages.index(until) if until else len(stages) - 1
+    check_beside(recipe, stages[: last + 1], output)
     manifests: dict[str, Manifest] = {}
     with storage.lock(output), contextlib.closing(progress):
         for left in storage.list_folder(output):  # of a process that was killed
@@ -122,6 +124,9 @@ def describe(manifest: Manifest) -> str:
     if lines := manifest.summary.get("lines"):
         of = f"of {lines['cut_documents']:,} documents, {lines['cut_bytes']:,} bytes"
         line += f"; {lines['cut_lines']:,} lines {of}, cut"
+    if left_out := manifest.settings.get("lists_left_out"):  # of filter
+        more = f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else ""
+        line += f"; not read, being regular expressions: {', '.join(left_out[:3])}{more}"
     if unfinished := manifest.summary.get("unfinished", 0):  # of dedup
         line += f"; {unfinished:,} kept before they were compared with all that are like them"
     look = manifest.summary.get("prefilter")

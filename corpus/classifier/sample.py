@@ -24,7 +24,7 @@ from corpus.manifest import Counts, Output, Shard
 from corpus.parts import BATCH_ROWS, Part, batches, damaged
 from corpus.sources.urls import host_of
 from corpus.stage_folder import describe_output
-from corpus.text import minhash, quality
+from corpus.text import minhash, quality, sorting
 
 COLUMNS = ("id", "url", "language", "text")
 # A site with more than this share of its source is split by document: it cannot all be on one side.
@@ -198,7 +198,7 @@ class NearCopies:
     def found(self, texts: pa.Array) -> NDArray[np.bool_]:
         """Say which documents share a band with one that is remembered."""
         if self._known is None:
-            self._known = np.unique(np.concatenate([*self._keys, np.empty(0, np.uint64)]))
+            self._known = sorting.distinct(np.concatenate([*self._keys, np.empty(0, np.uint64)]))
             self._keys = [self._known]
         keys, _ = _bands(texts)
         places = np.searchsorted(self._known, keys)

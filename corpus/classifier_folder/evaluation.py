@@ -19,6 +19,9 @@ from corpus.classifier_folder.inputs import NewProgress, documents, probes, read
 from corpus.engine import Engine
 from corpus.errors import InputError
 
+# What may have a floor: each is measured in every evaluation, and larger is better.
+_MEASURED = ("roc_auc", "average_precision", "f1", "mean_positive_score")
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -60,9 +63,11 @@ def evaluate(
             note then, and no floor is checked on them.
 
     Raises:
-        InputError: A source cannot be read, or these are other documents, not asked for.
+        InputError: A source cannot be read, these are other documents, not asked for, or a floor
+            is not one.
     """
     model, stored = artefact.load(folder), artefact.load_record(folder)
+    floors = _floors(folder, stored)
     names = read_groups(groups) if groups else None
     found = documents(recipe, output, engine, new_progress())
     progress = new_progress()
@@ -109,16 +114,41 @@ def evaluate(
             "other sources, another seed, or other text. Some may have been trained on, and no "
             "floor is checked on them."
         )
-    problems = _problems(stored, record["metrics"]) if same else []
+    problems = _problems(floors, record["metrics"]) if same else []
     return Evaluation(folder, record, tuple(problems), tuple(notes))
 
 
-def _problems(stored: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
-    floors = stored.get("floors")
-    if not isinstance(floors, dict):
-        return []
+def _floors(folder: str, stored: Mapping[str, Any]) -> dict[str, float]:
+    """Return the floors of a classifier's metrics; none of one that was given none.
+
+    Raises:
+        InputError: They are no numbers by name, or of what is not measured.
+    """
+    given = stored.get("floors")
+    if given is None:
+        return {}
+    where = storage.join(folder, artefact.METRICS)
+    fix = 'Write them as {"floors": {"roc_auc": 0.95}}, or train the classifier again'
+    if not isinstance(given, dict):
+        raise InputError("the floors are not an object", where=where, why=f"{given!r}", fix=fix)
+    for name, floor in given.items():
+        if name not in _MEASURED:
+            raise InputError(
+                f"there is a floor of {name!r}, which is not measured",
+                where=where,
+                why=f"These are: {', '.join(_MEASURED)}",
+                fix=fix,
+            )
+        if isinstance(floor, bool) or not isinstance(floor, int | float) or floor != floor:
+            raise InputError(
+                f"the floor of {name} is no number", where=where, why=f"It is {floor!r}", fix=fix
+            )
+    return given
+
+
+def _problems(floors: Mapping[str, float], metrics: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} is {metrics[name]:.4f}, its floor is {floor}"
         for name, floor in sorted(floors.items())
-        if isinstance(metrics.get(name), float) and metrics[name] < floor
+        if metrics[name] < floor
     ]

@@ -95,15 +95,14 @@ PRESETS: Mapping[str, tuple[Layout, ...]] = MappingProxyType(
                     "passage.questions.question",
                     "passage.questions.answers.text",
                 ),
-                id="idx",
-                each="passage.questions",
+                each="passage.questions",  # idx is that of the passage: of several examples
             ),
             _plain("", "paragraph", "question", "answer"),
         ),
         "naturalqs": (_plain("", "question", "answer"),),
         "openbookqa": (_CHOICES, _plain("id", "question_stem", "choices.text")),
         "piqa": (_plain("id", "goal", "sol1", "sol2"),),
-        "quac": (_SQUAD,),
+        "quac": (_SQUAD, _plain("dialogue_id", "context", "questions")),
         "race": (
             Layout(
                 fields=("article", "questions", "options"),
@@ -121,6 +120,7 @@ PRESETS: Mapping[str, tuple[Layout, ...]] = MappingProxyType(
             _plain("", "passage", "query"),
         ),
         "rte": (_plain("idx", *_PAIR),),
+        "sat_analogies": (_plain("", "stem", "choice"),),
         "squad": (_SQUAD, _plain("id", "context", "question")),
         "storycloze": (
             _plain(
@@ -142,10 +142,12 @@ PRESETS: Mapping[str, tuple[Layout, ...]] = MappingProxyType(
         ),
         "webqs": (_plain("url", "utterance"), _plain("url", "question")),
         "wic": (_plain("idx", "sentence1", "sentence2"),),
+        "winograd": (_plain("", "text", "options"),),
         "winogrande": (
             _plain("qID", "sentence", "option1", "option2"),
             _plain("", "sentence", "option1", "option2"),
         ),
+        "wmt": (_plain("", "translation"),),
         "wsc": (_plain("idx", "text"),),
     }
 )

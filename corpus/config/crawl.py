@@ -27,6 +27,7 @@ class Crawl(Settings):
     cooldown: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that nothing is asked for after a 403 (too many requests); doubled if one follows."""
     cooldowns: Annotated[int, Field(ge=0)] = 5
-    """403 answers in a row that are waited out; one more ends the run."""
+    """403 answers in a row that are waited out; one more ends the run. Two at most when no server
+    has answered anything well in this run, and none of those that certainly mean no permission."""
     longest_pause: Annotated[float, Field(gt=0)] = 900.0
     """Seconds that any pause lasts at most, a server's `Retry-After` too."""

@@ -48,6 +48,14 @@ def expand(name: str, patterns: tuple[str, ...]) -> list[str]:
 
 def _nothing_there(name: str, pattern: str) -> InputError:
     """Return the error for a pattern that no file matches; a folder may have been meant."""
+    local = None if storage.is_remote(pattern) else Path(pattern.removeprefix("file://"))
+    if local is not None and local.exists() and not local.is_dir():
+        return InputError(
+            "this is no ordinary file",
+            where=pattern,
+            why="It is a device, a pipe or a socket, and inputs are read more than once",
+            fix="Write what it gives into a file, and name that",
+        )
     if any(sign in pattern for sign in "*?["):
         inside = storage.find(f"{pattern.rstrip('/')}/*")
         what, folder = "no file matches this pattern", pattern if inside else None

@@ -25,7 +25,7 @@ from corpus.parts import write_table
 from corpus.progress import Progress
 from corpus.sources import benchmarks as benchmark_source
 from corpus.stage_folder import describe_output, make
-from corpus.text import contamination, normalization
+from corpus.text import contamination, normalization, sorting
 
 VERSION = 2
 EXAMPLES = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("words", pa.int64())])
@@ -62,7 +62,7 @@ def benchmarks(
     """
     version = normalization.WORDS_VERSIONS[settings.words]
     tasks: list[BenchmarkTask] = []
-    for name, files, benchmark in _named(settings):
+    for name, files, benchmark in named_files(settings):
         inputs = [storage.digest(path) for path in files]
         digests = [(storage.name(p), d) for p, (_, d) in zip(files, inputs, strict=True)]
         known = benchmark_source.layouts(benchmark.preset, benchmark.fields, benchmark.id)
@@ -88,7 +88,7 @@ def benchmarks(
     return make(output, "benchmarks", benchmark_shard, tasks, engine, progress, settings=stored)
 
 
-def _named(settings: Decontaminate) -> Iterator[tuple[str, tuple[str, ...], Benchmark]]:
+def named_files(settings: Decontaminate) -> Iterator[tuple[str, tuple[str, ...], Benchmark]]:
     """Yield the name and the files of each benchmark."""
     for name, benchmark in settings.benchmarks.items():
         matches = [path for pattern in benchmark.paths for path in storage.find(pattern)]
@@ -128,7 +128,7 @@ def benchmark_shard(task: BenchmarkTask) -> Shard:
             columns = [pa.array(ids), texts, pa.array(lengths[-1])]
             writer.write_table(pa.table(columns, schema=EXAMPLES))
             _, hashes = contamination.gram_hashes(texts, size=task.ngram, words=task.words)
-            found.append(np.unique(hashes))
+            found.append(sorting.distinct(hashes))
     words = np.concatenate(lengths)
     size = contamination.gram_size(words)
     grams = distinct(found)
@@ -161,7 +161,7 @@ def _chunks(task: BenchmarkTask) -> Iterator[tuple[list[str], pa.Array]]:
 
 def distinct(found: Sequence[UInt64s]) -> UInt64s:
     """Return the sorted distinct hashes of several arrays."""
-    return np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *found]))
+    return sorting.distinct(np.concatenate([np.empty(0, dtype=np.uint64), *found]))
 
 
 def example_grams(
@@ -190,7 +190,7 @@ def _evaluation_grams(examples: str, size: int, words: str) -> pa.Table:
     found: dict[int, list[UInt64s]] = {}
     for texts, lengths in read_examples(examples):
         for length, _, hashes in example_grams(texts, lengths, size=size, words=words):
-            found.setdefault(length, []).append(np.unique(hashes))
+            found.setdefault(length, []).append(sorting.distinct(hashes))
     return by_size({length: distinct(found[length]) for length in sorted(found)})
 
 

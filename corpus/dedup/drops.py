@@ -31,6 +31,7 @@ from corpus.dedup.spans import Ints, firsts, places, row_bases, span_of
 from corpus.document import DropReason
 from corpus.manifest import Output, Shard, read_manifest
 from corpus.parts import read_columns, write_table
+from corpus.text import sorting
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _by_url(task: DropsTask, addresses: str, signed: Signed, table: pa.Table) ->
 def _fates(task: DropsTask, signed: Signed, table: pa.Table, keeper: Ints) -> Iterator[pa.Table]:
     """Yield what became of the best documents of addresses, by rows of the parts, if dropped."""
     bases = row_bases(task.setting.parts)
-    wanted = np.unique(keeper)
+    wanted = sorting.distinct(keeper)
     starts = np.searchsorted(wanted, bases)
     paths = signed.paths("documents")
     for index in np.flatnonzero(np.diff(starts)).tolist():

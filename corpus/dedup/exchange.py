@@ -20,6 +20,7 @@ from corpus import storage
 from corpus.manifest import Output
 from corpus.parts import damaged
 from corpus.stage_folder import describe_output
+from corpus.text import sorting
 
 # Rows of a batch of hashes, some 12 to 20 kB: a reader of few rows reads little more than these.
 BATCH_ROWS = 1024
@@ -122,7 +123,7 @@ def read_keys(path: str, hashes: str, keys: npt.NDArray[np.uint64]) -> pa.Table:
     Raises:
         IntegrityError: The file is damaged.
     """
-    cells = np.unique(by_hash(keys, written_bits(path)))
+    cells = sorting.distinct(by_hash(keys, written_bits(path)))
     table = _read(path, cells)
     return table.filter(pa.array(np.isin(table[hashes].to_numpy(), keys)))
 

@@ -21,6 +21,7 @@ from corpus.dedup.spans import Ints, Span, firsts, places, span_of
 from corpus.document import DropReason
 from corpus.manifest import Shard, read_manifest
 from corpus.parts import Part, read_columns
+from corpus.text import sorting
 
 COLUMNS = ("row", "reason", "duplicate_of", "duplicate_source", "duplicate_index", "jaccard")
 DROPS = pa.schema(
@@ -145,7 +146,7 @@ def reasons(count: int, reason: DropReason) -> pa.Array:
 
 def _index_fates(setting: Setting, signed: Signed, span: int, keeper: Ints) -> Iterator[pa.Table]:
     """Yield what became of those documents of indexes that others are copies of, if dropped."""
-    wanted = np.unique(keeper)
+    wanted = sorting.distinct(keeper)
     starts = np.searchsorted(wanted, signed.bases)
     paths = signed.paths("documents")
     for index in range(max(setting.spans[span][0], signed.own_parts), setting.spans[span][1]):

@@ -26,7 +26,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.dedup import exchange
-from corpus.dedup.kernels import DROPS, KEEPS, visit_components
+from corpus.dedup.comparison_kernels import DROPS, KEEPS
+from corpus.dedup.kernels import visit_components
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.sets import EFFORT, sets_of, shingle_paths, without_effort
 from corpus.dedup.spans import places, span_of

@@ -114,6 +114,8 @@ class Attempts:
         self.failures = 1 + (0 if advanced else self.failures)
         going_on = self._tell(fault) if self.remote else True
         if not going_on or self.failures >= self.most:
+            if fault.kind == "forbidden":
+                fix = f"Check that the address is right and the file public. {fix}"
             raise FetchError(
                 f"given up after {self.failures} failed requests in a row",
                 where=self.url,

@@ -8,6 +8,7 @@ and a connection that closes before the promised length.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import email.utils
 import re
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from corpus.errors import FetchError, NoSuchFileError
+from corpus.fetching.refusal import LARGEST, read_refusal
 from corpus.fetching.transport import BLOCK, HEAD, Answer, Fault, is_error_page
 
 _SLOWEST = 1024  # bytes a second over `timeout` seconds; slower than this is a stall
@@ -50,7 +52,8 @@ def open_http(
 
     Raises:
         Fault: The request may succeed another time; also raised by the answer's blocks.
-        FetchError: It will not: no such file, or a request that this server does not take.
+        FetchError: It will not: no such file, no permission, or a request that this server does
+            not take.
     """
     # The identity encoding: the bytes on disk are to be the server's file, not its text.
     headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
@@ -86,7 +89,17 @@ def _judge(response: urllib3.HTTPResponse, url: str, start: int, timeout: float)
     if status in (429, 503):
         raise Fault("throttled", f"status {status}", retry_after)
     if status == 403:
-        raise Fault("forbidden", "status 403", retry_after)
+        refusal = read_refusal(headers, _start_of(response))
+        if refusal.certain:
+            raise FetchError(
+                "the server denies access to this file (status 403)",
+                where=url,
+                why=refusal.detail,
+                fix="Check the address and whether the file is public; a private bucket is read as "
+                "s3:// or gs://, with credentials as for the provider's own tools.",
+            )
+        said = f", {refusal.detail}" if refusal.detail else ""
+        raise Fault("forbidden", f"status 403{said}", retry_after)
     if status >= 500 or status in (408, 425):
         raise Fault("server_error", f"status {status}", retry_after)
     if status == 416:
@@ -117,6 +130,15 @@ def _judge(response: urllib3.HTTPResponse, url: str, start: int, timeout: float)
         return Answer(start, length, strong, blocks if start else _data(url, blocks))
     declared = headers.get("Content-Length", "")
     return Answer(0, int(declared) if declared.isdecimal() else None, strong, _data(url, blocks))
+
+
+def _start_of(response: urllib3.HTTPResponse) -> bytes:
+    """Return the start of the body of a refusal; what comes of it when the connection breaks."""
+    data = b""
+    with contextlib.suppress(urllib3.exceptions.HTTPError):
+        while len(data) < LARGEST and (block := response.read1(LARGEST, decode_content=False)):
+            data += block
+    return data[:LARGEST]
 
 
 def _data(url: str, blocks: Iterator[bytes]) -> Iterator[bytes]:

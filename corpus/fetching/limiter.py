@@ -15,7 +15,8 @@ Three things slow everybody down:
 * a refusal (403, what Common Crawl's front sends to an address that asks too much): the breaker
   opens and nobody asks anything for `cooldown` seconds. Then one request is let through, and the
   rest follow if it succeeds. Every refusal in a row doubles the pause; after `cooldowns` of them
-  the run gives up.
+  the run gives up, and after `STRANGER` of them when nothing has ever been answered well: then it
+  is more likely that nothing may be had there than that too much was asked.
 
 A halving and a refusal void all slots that are promised: a hundred workers that wait would else
 go on for minutes at the rate of before.
@@ -29,6 +30,7 @@ from typing import NamedTuple
 
 SLOWEST = 1 / 64  # the rate is never throttled below this share of the limit
 RECOVERY_SECONDS = 30.0  # of good answers, from nothing to the limit
+STRANGER = 2  # cool-downs for servers that have not answered anything well in this run
 HALVING_INTERVAL = 1.0  # seconds; one overload, seen by many workers, halves the rate once
 
 
@@ -39,7 +41,8 @@ class Limits:
     Attributes:
         requests_per_second: The limit of the whole run.
         cooldown: Seconds without any request after the first refusal (403).
-        cooldowns: How many cool-downs in a row before the run gives up.
+        cooldowns: How many cool-downs in a row before the run gives up; fewer where nothing was
+            ever answered well (`STRANGER`).
         longest_pause: Seconds; the bound of a Retry-After and of a cool-down.
     """
 
@@ -101,6 +104,7 @@ class Limiter:
     share: float = 1.0  # of the limit, (0, 1]
     halved: float = 0.0  # when `share` was last halved
     answered: float = 0.0  # when the last answer came that says something of the server's load
+    known: float = 0.0  # 1 when there has been a good answer
 
     @classmethod
     def unpack(cls, record: bytes) -> Limiter:
@@ -115,7 +119,7 @@ class Limiter:
         """Say whether a worker may ask now, and else when it should come again."""
         self._look(now)
         paused = min(self.paused_until - now, limits.longest_pause)
-        if self.refusals > limits.cooldowns:
+        if self.refusals > self._cooldowns(limits):
             if paused > 0:
                 return Turn(False, paused, refused=int(self.refusals))
             self.refusals = 0.0  # a later run, after the pause, starts afresh
@@ -147,6 +151,7 @@ class Limiter:
         """Note a good answer: the breaker closes, a throttled rate grows back."""
         self._look(now)
         self.refusals = self.probe = 0.0
+        self.known = 1.0
         gain = (now - self.answered) / RECOVERY_SECONDS
         self.share = min(1.0, self.share + min(self.share, gain))
         self.answered = now
@@ -174,11 +179,14 @@ class Limiter:
             pause = min(max(pause, retry_after or 0.0), limits.longest_pause)
             self.paused_until = max(self.paused_until, now + pause)
             self._void(now)
-        return self.refusals <= limits.cooldowns
+        return self.refusals <= self._cooldowns(limits)
 
     def unanswered(self) -> None:
         """Note a request without an answer to judge by: another may probe an open breaker."""
         self.probe = 0.0
+
+    def _cooldowns(self, limits: Limits) -> int:
+        return limits.cooldowns if self.known else min(limits.cooldowns, STRANGER)
 
     def _void(self, now: float) -> None:
         self.round += 1

@@ -23,6 +23,7 @@ _CLIENTS = ("aiobotocore.", "aiohttp.", "botocore.", "gcsfs.", "google.")
 _STORAGE_BLOCK = 1 << 23  # bytes of one request to object storage
 # What a file has to begin with, by the end of its name: an error page does not.
 _MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd", ".xz": b"\xfd7zXZ\x00"}
+_RATE = re.compile(r"rate.?limit|too many|slow.?down|quota", re.IGNORECASE)
 _ERROR_PAGE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html|error)\b", re.IGNORECASE)
 HEAD = 256  # bytes that are enough to recognise an error page by
 
@@ -114,7 +115,7 @@ def open_storage(url: str, start: int, end: int | None = None) -> Iterator[Answe
 
     Raises:
         Fault: The storage refuses or fails; it may pass.
-        FetchError: No such file, or no such scheme.
+        FetchError: No such file, no permission, or no such scheme.
     """
     import fsspec  # here, since most runs never need it
 
@@ -138,7 +139,15 @@ def open_storage(url: str, start: int, end: int | None = None) -> Iterator[Answe
             "there is no such file", where=url, fix="Check base_url and the path."
         ) from error
     except PermissionError as error:
-        raise Fault("forbidden", str(error)) from error
+        if _RATE.search(str(error)):  # Google Cloud Storage has a 403 for that, too
+            raise Fault("forbidden", str(error)) from error
+        raise FetchError(
+            "the storage denies access to this file",
+            where=url,
+            why=str(error),
+            fix="Check the address, and that the credentials (as for the provider's own tools) may "
+            "read it; a public file can be read over https://.",
+        ) from error
     except OSError as error:
         raise Fault("server_error", str(error)) from error
     except Exception as error:

@@ -3,6 +3,10 @@
 In: files with one domain or URL prefix a line, plain or `.gz`, and folders such as those of the UT1
 lists: `domains` and `urls` in a folder, or in each folder of a folder. Out: `urls-<fingerprint>`
 with the sorted hashes of all entries, some ten bytes each, which every worker reads.
+
+UT1's `expressions` are not read, and named where they lie beside what is. They are regular
+expressions for a proxy that guards a school: a word anywhere in an address blocks it, and costs a
+corpus the pages about it. FineWeb and RefinedWeb, which use UT1, take domains and URLs alone.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +36,7 @@ from corpus.text.url_lists import UrlIndex
 
 VERSION = 1
 MEMBERS = ("domains", "domains.gz", "urls", "urls.gz")  # of a folder of a category
+_EXPRESSIONS = ("expressions", "very_restrictive_expression")  # beside them, and not read
 _BLOCK = 1 << 23
 # Rows of a table of hosts name the address to which a name is sent; the name is the entry.
 _SENT_TO = r"^\s*(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+"
@@ -56,7 +61,8 @@ def blocklists(
     """Gather the entries of all lists that the patterns name.
 
     Raises:
-        InputError: A pattern matches no list, a list cannot be read, or no list has an entry.
+        InputError: A pattern matches no list, or regular expressions alone; a list cannot be read;
+            or no list has an entry.
     """
     lists = tuple(dict.fromkeys(one for pattern in patterns for one in find_lists(pattern)))
     if len(lists) > url_lists.MOST_LISTS:
@@ -67,7 +73,9 @@ def blocklists(
         )
     digests = [[name, storage.digest(path)[1]] for path, name in lists]
     key = fingerprint("urls", VERSION, digests)
-    stored = {"lists": digests}
+    stored: dict[str, Any] = {"lists": digests}
+    if left_out := sorted({name for pattern in patterns for name in _left_out(pattern)}):
+        stored["left_out"] = left_out
     task = BlocklistTask("entries", "urls", key, 1, lists)
     return make(output, "urls", blocklists_shard, [task], engine, progress, settings=stored)
 
@@ -77,18 +85,15 @@ def find_lists(pattern: str) -> list[tuple[str, str]]:
 
     A file `domains` or `urls` is named with its folder: `adult/domains`.
     """
-    paths = storage.find(pattern)
-    if not paths:
-        folders = [pattern.rstrip("/")]
-        folders += [
-            storage.join(pattern.rstrip("/"), name) for name in storage.list_folder(pattern)
-        ]
-        paths = [
-            storage.join(folder, member)
-            for folder in folders
-            for member in storage.list_folder(folder)
-            if member in MEMBERS
-        ]
+    named = storage.find(pattern)
+    paths = named or [path for path in _members(pattern) if storage.name(path) in MEMBERS]
+    paths = [path for path in paths if not _is_expressions(path)]
+    if named and not paths:
+        raise InputError(
+            "these are regular expressions, which are not read",
+            where=pattern,
+            fix="Name the lists of domains and URLs beside them in filter.urls",
+        )
     if not paths:
         raise InputError(
             "there is no such list of URLs, nor a folder with `domains` or `urls` in it",
@@ -98,9 +103,27 @@ def find_lists(pattern: str) -> list[tuple[str, str]]:
     return [(path, _name(path)) for path in paths]
 
 
+def _members(pattern: str) -> Iterator[str]:
+    """Yield the files in a folder, and in each of the folders in it."""
+    folder = pattern.rstrip("/")
+    inner = [storage.join(folder, name) for name in storage.list_folder(folder)]
+    for one in (folder, *inner):
+        yield from (storage.join(one, member) for member in storage.list_folder(one))
+
+
+def _is_expressions(path: str) -> bool:
+    return storage.name(path).removesuffix(".gz") in _EXPRESSIONS
+
+
+def _left_out(pattern: str) -> list[str]:
+    """Return the names of the expressions among what a pattern or a folder names."""
+    found = storage.find(pattern) or _members(pattern)
+    return [_name(path) for path in found if _is_expressions(path)]
+
+
 def _name(path: str) -> str:
     name = storage.name(path)
-    if name not in MEMBERS:
+    if name not in MEMBERS and not _is_expressions(name):
         return name
     return f"{storage.name(path.rstrip('/').rpartition('/')[0])}/{name.removesuffix('.gz')}"
 

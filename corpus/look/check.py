@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from corpus import storage
 from corpus.build import STAGES, Build
-from corpus.errors import CorpusError
+from corpus.errors import CorpusError, IntegrityError
 from corpus.look import check_keepers, check_lines, check_tokens
 from corpus.look.check_tokens import Problem, guarded, rebuild
 from corpus.manifest import Manifest, Output, Shard, fingerprint, read_manifest
@@ -27,6 +27,7 @@ from corpus.tables import Block, size
 from corpus.verdicts import JudgedPart, judged_parts, kept_mask
 
 ROWS = frozenset({"documents", "dropped", "verdict", "links", "scores", "signatures", "collisions"})
+_OLD = "manifests without a digest"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ def check(build: Build, *, full: bool, say: Say) -> Checkup:
     found: list[Problem] = []
     changed: set[str] = set()  # files with other bytes: what is compared with them would differ too
     for manifest in _manifests(build, found):
+        tally["manifests"] = tally.get("manifests", 0) + 1
+        if not manifest.digest:
+            tally[_OLD] = tally.get(_OLD, 0) + 1
         say(f"{storage.name(manifest.folder)}: {len(manifest.shards):,} shards")
         for shard in manifest.shards:
             problems = list(_files(manifest, shard, tally))
@@ -92,6 +96,9 @@ def _manifests(build: Build, problems: list[Problem]) -> list[Manifest]:
             found.add(folder)
             try:
                 manifests.append(read_manifest(folder))
+            except IntegrityError as error:
+                fix = error.fix or rebuild(folder)
+                problems.append(Problem(error.where or folder, error.what, fix))
             except CorpusError as error:
                 problems.append(Problem(folder, error.what, "Run the build again: it is remade"))
     return manifests
@@ -243,7 +250,13 @@ def describe(checkup: Checkup) -> Iterator[Block]:
     """Yield what a person reads: what was checked, then every problem."""
     told = dict(checkup.checked)
     told_bytes = size(told.pop("bytes", 0))
+    old = told.pop(_OLD, 0)
     yield f"Checked: {told_bytes}, " + ", ".join(f"{n:,} {name}" for name, n in told.items())
+    if old:
+        yield (
+            f"{old:,} manifests are of a version that gave them no digest of their own: their "
+            "files are compared with them, and they with nothing."
+        )
     for problem in checkup.problems:
         yield f"{problem.where}: {problem.what}. {problem.fix}."
     count = len(checkup.problems)

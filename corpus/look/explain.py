@@ -46,6 +46,7 @@ def explain(build: Build, key: str) -> Explanation:
     Raises:
         InputError: There is none; the nearest ones are named.
     """
+    key = key.encode("utf-8", "replace").decode()  # a shell may hand over bytes that are no text
     judged = judged_parts(build)
     places = [
         RowPlace(index, row)
@@ -131,7 +132,6 @@ def _drop_files(build: Build) -> Iterator[tuple[Shard, str]]:
 
 def _matching(path: str, key: str) -> list[int]:
     """Return the rows of a documents or drops file with an id or URL."""
-    key = key.encode("utf-8", "replace").decode()  # a shell may hand over bytes that are no text
     table = read_columns(path, ["id", "url"])
     same = pc.or_kleene(pc.equal(table["id"], key), pc.equal(table["url"], key))
     mask = same.fill_null(False).combine_chunks().to_numpy(zero_copy_only=False)
@@ -194,6 +194,8 @@ def _lines(story: Story) -> Iterator[str]:
                 yield f"      … {printable(cut.before)}"
                 yield f"      [ {excerpt(cut.removed, _CUT)} ]"
                 yield f"      {printable(cut.after)} …"
+            if story.cuts_total > len(story.cuts):
+                yield f"    and {story.cuts_total - len(story.cuts):,} places more"
     for tokens in story.tokens:
         yield f"  {'tokenize':<14}{tokens.split}, tokens {tokens.start:,} to {tokens.end:,} of"
         yield f"    {tokens.shard}"

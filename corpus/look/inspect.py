@@ -17,7 +17,6 @@ from corpus.manifest import Counts, Manifest
 from corpus.tables import Block, Table, excerpt, printable
 
 _TEXT = 300  # characters of a document that are shown
-_MOST_ITEMS = 20  # of a list, such as that of the lines that a document lost
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,9 @@ def describe(inspection: Inspection) -> Iterator[Block]:
         yield f"{printable(row.id)}  {row.source}  {printable(row.url or '(no URL)')}"
         facts = [f"dropped: {row.reason}"] if row.reason else []
         facts += [f"language {row.language}"] if row.language else []
-        facts += [f"{key} {shown(value)}" for key, value in row.columns.items()]
+        facts += [
+            f"{key} {shown(value, row.totals.get(key))}" for key, value in row.columns.items()
+        ]
         facts += [f"{key} {printable(str(value))}" for key, value in row.place.items()]
         yield f"  {', '.join(facts)}"
         if row.text is not None:
@@ -134,16 +135,21 @@ def describe(inspection: Inspection) -> Iterator[Block]:
         yield f"No document was {'dropped' if inspection.dropped else 'kept'} here."
 
 
-def shown(value: Any) -> str:
-    """Return a value of a verdict as a person reads it."""
+def shown(value: Any, total: int | None = None) -> str:
+    """Return a value of a verdict as a person reads it.
+
+    Args:
+        value: The value.
+        total: How many items a list has that is given in part.
+    """
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
         told = [
             f"{item['start']}-{item['end']}" if isinstance(item, dict) else printable(str(item))
-            for item in value[:_MOST_ITEMS]
+            for item in value
         ]
-        more = len(value) - len(told)
+        more = 0 if total is None else total - len(told)
         return " ".join([*told, f"and {more:,} more"] if more else told)
     return printable(str(value))
 

@@ -18,6 +18,7 @@ from corpus.verdicts import PLACE, JudgedPart, judged_parts, kept_mask, take_row
 
 _PLAIN = frozenset(field.name for field in VERDICT_FIELDS)
 _READ = 10_000  # characters of a document that are held
+_MOST_ITEMS = 20  # of a list, such as that of the lines that a document lost
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Seen:
         place: Archive and offset, or dump and page: what of it is known.
         text: Its first 10,000 characters; None for rows that never became text.
         reason: Why it was dropped here, or None.
-        columns: What else the stages say about it: score, duplicate_of, cuts, detail, ...
+        columns: What else the stages say about it: score, duplicate_of, cuts, detail, ...; of a
+            list the first 20.
+        totals: How many there are in a list that has more.
     """
 
     id: str
@@ -43,6 +46,7 @@ class Seen:
     text: str | None
     reason: str | None
     columns: Mapping[str, Any]
+    totals: Mapping[str, int]
 
 
 Candidates = Iterator[tuple[int, pa.Array, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]]
@@ -155,6 +159,11 @@ def lost_rows(
 def _seen(
     row: Mapping[str, Any], text: str | None, reason: str | None, columns: Mapping[str, Any]
 ) -> Seen:
+    more = {
+        key: value
+        for key, value in columns.items()
+        if isinstance(value, list) and len(value) > _MOST_ITEMS
+    }
     return Seen(
         id=row["id"],
         source=row["source"],
@@ -163,5 +172,6 @@ def _seen(
         place={key: row[key] for key in PLACE if row[key] is not None},
         text=text,
         reason=reason,
-        columns=columns,
+        columns={**columns, **{key: value[:_MOST_ITEMS] for key, value in more.items()}},
+        totals={key: len(value) for key, value in more.items()},
     )

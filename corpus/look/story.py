@@ -32,7 +32,8 @@ from corpus.verdicts import (
 )
 
 SPLITS = ("training", "validation")
-_MOST_DUPLICATES = 20
+_MOST = 20  # duplicates, lines and cuts of one document that are told of
+_READ = 10_000  # characters of a text that are held
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ class Story:
     """All that a build knows about one document.
 
     Attributes:
-        text: Its text; None for a page that was lost before it was text.
-        text_bytes: Its size as UTF-8.
+        text: The first 10,000 characters; None for a page that was lost before it was text.
+        text_bytes: The size of all of it as UTF-8.
         duplicate_of: The kept document that it was dropped for, or None.
         duplicates: Documents that were dropped for this one, at most 20, most similar first.
         duplicates_total: How many there are.
         lines: Lines that were cut for another document's, or its own, at most 20.
         lines_total: How many there are.
-        cuts: What was cut for benchmarks.
+        cuts: What was cut for benchmarks, at most the first 20 places.
+        cuts_total: How many there are.
         benchmarks: Those that share a gram with it.
         masked: How many of each kind of personal data a mark stands for in its tokens.
     """
@@ -96,6 +98,7 @@ class Story:
     lines: tuple[LineCut, ...]
     lines_total: int
     cuts: tuple[CutContext, ...]
+    cuts_total: int
     benchmarks: tuple[str, ...]
     tokens: tuple[TokenRange, ...]
     masked: Mapping[str, int]
@@ -122,6 +125,7 @@ def lost_story(drop: Mapping[str, Any], shard: Shard) -> Story:
         lines=(),
         lines_total=0,
         cuts=(),
+        cuts_total=0,
         benchmarks=(),
         tokens=(),
         masked={},
@@ -150,7 +154,8 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
         text = apply_cuts(document["text"], every)
         masked = mask_texts([text], build.stage("tokenize").settings.get("mask", ()))[1]
     return Story(
-        **{key: document[key] for key in ("id", "source", "url", "date", "title", "text")},
+        **{key: document[key] for key in ("id", "source", "url", "date", "title")},
+        text=document["text"][:_READ],
         language=document["language"],
         language_score=document["language_score"],
         place={key: document[key] for key in PLACE if document[key] is not None},
@@ -159,9 +164,10 @@ def document_story(build: Build, judged: Sequence[JudgedPart], place: RowPlace) 
         duplicate_of=_keeper(build, judged, verdicts.get("dedup", {})),
         duplicates=duplicates,
         duplicates_total=total,
-        lines=tuple(line_cuts(judged, data, lines[:_MOST_DUPLICATES])),
+        lines=tuple(line_cuts(judged, data, lines[:_MOST])),
         lines_total=len(lines),
-        cuts=tuple(context(data, cut["start"], cut["end"]) for cut in found),
+        cuts=tuple(context(data, cut["start"], cut["end"]) for cut in found[:_MOST]),
+        cuts_total=len(found),
         benchmarks=tuple(cuts.get("benchmarks") or ()),
         tokens=tokens,
         masked=masked,
@@ -240,7 +246,7 @@ def _duplicates(
                 found.append((-(own["jaccard"] or 0.0), own["id"], index, row))
     found.sort()
     others = []
-    for jaccard, other, index, row in found[:_MOST_DUPLICATES]:
+    for jaccard, other, index, row in found[:_MOST]:
         part = judged[index].part
         url = take_rows(part.documents, [row], ["url"])["url"][0].as_py()
         others.append(Other(other, part.source, url, -jaccard or None))

@@ -12,6 +12,7 @@ from typing import Any
 from corpus.verdicts import JudgedPart, find_urls
 
 _CONTEXT = 60  # characters that are shown before and after a cut
+_REMOVED = 1000  # characters of what was cut that are held: a line can be all of a document
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class Other:
 
 @dataclass(frozen=True)
 class CutContext:
-    """What was cut out: bytes of the text as UTF-8, and what stands before and after it."""
+    """What was cut out: bytes of the text as UTF-8, and what stands before and after it.
+
+    `removed` is the first 1,000 characters of it.
+    """
 
     start: int
     end: int
@@ -41,7 +45,10 @@ class CutContext:
 
 @dataclass(frozen=True)
 class LineCut:
-    """A line that was cut: bytes of the text as UTF-8, and the document that keeps it."""
+    """A line that was cut: bytes of the text as UTF-8, and the document that keeps it.
+
+    `removed` is the first 1,000 characters of it.
+    """
 
     start: int
     end: int
@@ -63,7 +70,7 @@ def line_cuts(
     urls = find_urls(judged, keepers) if keepers else {}
     for line in lines:
         place = (line["keeper"], line["keeper_source"])
-        removed = data[line["start"] : line["end"]].decode()
+        removed = data[line["start"] : line["end"]].decode()[:_REMOVED]
         keeper = Other(*place, urls.get(place), None)
         yield LineCut(line["start"], line["end"], removed, keeper)
 
@@ -74,6 +81,6 @@ def context(data: bytes, start: int, end: int) -> CutContext:
         start,
         end,
         data[:start].decode()[-_CONTEXT:],
-        data[start:end].decode(),
+        data[start:end].decode()[:_REMOVED],
         data[end:].decode()[:_CONTEXT],
     )

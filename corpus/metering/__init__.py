@@ -1,1 +1,1 @@
-"""What work costs while it is done: processor time, memory and bytes of each step of a build."""
+"""What work costs while it is done, by step of a build, and how far measured numbers hold."""

@@ -25,23 +25,31 @@ def describe(
         paid: Money.
         free: Free bytes where the output goes; None of a store.
     """
-    yield f"Predicted from {made.origin}, for {made.cores:,} cores; ± is a 95 % interval:"
+    cores = "1 core" if made.cores == 1 else f"{made.cores:,} cores"
+    yield f"Predicted from {made.origin}, for {cores}; ± is a 95 % interval:"
     yield ""
     yield _sources(made, drawn)
     yield ""
     yield _stages(made)
     yield ""
-    yield f"tokens: {_estimate(made.tokens)}; documents: {_estimate(made.documents)}"
+    totals = {"documents": made.documents}
+    if _tokenized(made):
+        totals = {"tokens": made.tokens, **totals}
+    if not made.sources:
+        yield f"{' and '.join(totals)}: not known"
+    else:
+        told = (f"{n}: {_within(_number(total.value), total)}" for n, total in totals.items())
+        yield "; ".join(told)
     space = "" if free is None else f"; free: {size(free)}"
-    disk = f"{size(int(made.disk.value))} ± {_share(made.disk)}"
+    disk = _within(size(int(made.disk.value)), made.disk)
     yield f"disk: {disk}, at its peak {size(int(made.peak))}{space}"
-    cores = f"{duration(made.cpu.value)} of core time ± {_share(made.cpu)}"
+    work = _within(f"{duration(made.cpu.value)} of core time", made.cpu)
     busy = (
         f"on cores as busy with other work as then, {made.slowdown:.1f} times that of idle ones; "
         if made.slowdown > 1
         else ""
     )
-    yield f"time: {duration(made.wall)} ({busy}{cores})"
+    yield f"time: {duration(made.wall)} ({busy}{work})"
     if paid is not None:
         yield (
             f"money: {paid.total:,.2f} {paid.currency} (cores {paid.cores:,.2f}, disk "
@@ -65,6 +73,7 @@ def _sources(made: Prediction, drawn: Mapping[str, int | None]) -> Table:
         "±",
         "epochs",
     )
+    tokenized = _tokenized(made)
     rows = []
     for source in made.sources:
         taken = drawn.get(source.name)
@@ -76,10 +85,10 @@ def _sources(made: Prediction, drawn: Mapping[str, int | None]) -> Table:
                 f"{source.files:,}",
                 source.how,
                 _part(source.sample),
-                _number(source.documents.value),
+                _count(source.documents),
                 _share(source.documents),
-                _number(source.tokens.value),
-                _share(source.tokens),
+                _count(source.tokens) if tokenized else "-",
+                _share(source.tokens) if tokenized else "-",
                 "-" if epochs is None else f"{epochs:.2f}",
             )
         )
@@ -115,8 +124,21 @@ def _number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _estimate(value: Estimate) -> str:
-    return f"{_number(value.value)} ± {_share(value)}"
+def _count(value: Estimate) -> str:
+    """Return a number; none where there is nothing but the zero that nothing was measured from."""
+    return "-" if value.error is None and not value.value else _number(value.value)
+
+
+def _tokenized(made: Prediction) -> bool:
+    """Say whether tokens are made: without the stage there are not 0 of them, but none to tell."""
+    return any(stage.stage == "tokenize" for stage in made.stages)
+
+
+def _within(number: str, value: Estimate) -> str:
+    """Return a number with half of its interval, or with a word that it has none."""
+    if value.error is None:
+        return f"{number} (its error is not known)" if value.value else "not known"
+    return f"{number} ± {_share(value)}"
 
 
 def _share(value: Estimate) -> str:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from corpus.metering.intervals import student
 from corpus.planning.constants import SourceConstants
 from corpus.planning.growth import FAR, Clusters, bounds, kept
 
@@ -166,12 +167,10 @@ def half_interval(values: Sequence[float], value: float, share: float) -> float 
         value: The number of all.
         share: Share of the whole that was measured.
     """
-    from scipy.special import stdtrit
-
     count = len(values)
     if share >= 1:
         return 0.0
     if count < 2:
         return None
     variance = (count - 1) / count * math.fsum((other - value) ** 2 for other in values)
-    return float(stdtrit(count - 1, 0.975)) * math.sqrt(variance * (1 - share))
+    return student(variance * (1 - share), count)

@@ -10,15 +10,26 @@ from pydantic import BaseModel, ValidationError
 
 from corpus import storage
 from corpus.errors import InputError, RecipeError
-from corpus.settings.model import Settings, models_in
+from corpus.settings.model import Settings, mapping_of, models_in
 from corpus.settings.overrides import apply_overrides
 from corpus.settings.yaml_text import Key, dotted, parse_yaml
 
 S = TypeVar("S", bound=Settings)
+# What pydantic says in words of Python.
+_PLAIN = {
+    "dict_type": "a mapping belongs here, `{name: value}`",
+    "tuple_type": "a list belongs here, `[one, another]`",
+    "list_type": "a list belongs here, `[one, another]`",
+}
 
 
 def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
     """Return the keys that are known where `key` stands, following models, maps and lists."""
+    return {name for candidate in _models_at(model, key) for name in candidate.model_fields}
+
+
+def _models_at(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
+    """Return the models whose keys are known where `key` stands."""
     models = [model]
     for part in key[:-1]:
         inner: list[type[BaseModel]] = []
@@ -28,7 +39,7 @@ def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
         # A part that is no field is a key of a map (a source's name) or a tag of a union: the
         # models stay the same.
         models = inner or models
-    return {name for candidate in models for name in candidate.model_fields}
+    return models
 
 
 def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
@@ -42,7 +53,13 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any], key: Key) -> str:
         return "has to be given"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if kind in ("model_type", "model_attributes_type"):
+        message = mapping_of(_models_at(model, (*key, ""))) or message
+    message = _PLAIN.get(kind, message)
     given = error.get("input")
+    if isinstance(given, bool):
+        given = str(given).lower()
+        return f"{message} (given: {given})"
     return f"{message} (given: {given!r})" if isinstance(given, str | int | float) else message
 
 

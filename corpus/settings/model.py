@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 
 class Settings(BaseModel):
@@ -24,7 +24,8 @@ class Settings(BaseModel):
         if isinstance(value, bool) and info.field_name is not None:
             annotation = cls.model_fields[info.field_name].annotation
             if not _takes_bool(annotation):
-                raise ValueError(f"`{str(value).lower()}` is neither a number nor text")
+                wanted = mapping_of(models_in(annotation))
+                raise ValueError(wanted or f"`{str(value).lower()}` is neither a number nor text")
         return value
 
 
@@ -37,6 +38,23 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in typing.get_args(annotation) for model in models_in(part)]
+
+
+def mapping_of(models: Sequence[type[BaseModel]]) -> str:
+    """Return what to write where one of these models belongs; nothing of none."""
+    names = sorted({name for one in models for name in one.model_fields})
+    if not names:
+        return ""
+    empty = "; {} takes their defaults" if any(map(_may_be_empty, models)) else ""
+    return f"keys belong here, of {', '.join(names)}{empty}"
+
+
+def _may_be_empty(model: type[BaseModel]) -> bool:
+    try:
+        model()
+    except ValidationError:
+        return False
+    return True
 
 
 def plain(annotation: Any) -> str:

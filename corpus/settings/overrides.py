@@ -30,7 +30,7 @@ def apply_overrides(value: dict[str, Any], overrides: Sequence[str]) -> list[Key
     keys: list[Key] = []
     for override in overrides:
         path, equals, right = override.partition("=")
-        if not equals or not path:
+        if not equals or "" in path.split("."):
             raise RecipeError(
                 f"{override!r} is not key=value", where="--set", fix="Write --set filter.alpha=3"
             )

@@ -10,23 +10,12 @@ end in silence when a Zstandard frame is cut off.)
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-import zstandard
-
 from corpus import storage
 from corpus.errors import InputError
-
-_BLOCK = 1 << 18
-# A Zstandard block of four bytes can hold 128 KiB of equal bytes (RFC 8878, 3.1.1.2), and the
-# decompressor has no bound on its output: 4 KiB of input are at most 128 MiB of output.
-_ZSTD_BLOCK = 1 << 12
-# Reddit dumps are written with `zstd --long=31`.
-_ZSTD_WINDOW = 1 << 31
+from corpus.sources.decompressors import BLOCK, ERRORS, Decompressor, new_decompressor
 
 _SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
 
@@ -53,87 +42,6 @@ class Readable(Protocol):
         ...
 
 
-class _Member(Protocol):
-    """One gzip member, bzip2 or xz stream, or Zstandard frame."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes) -> bytes: ...
-
-    def pending(self) -> bool: ...
-
-
-class _Bounded:
-    """bz2 and lzma decompressors, at most `_BLOCK` bytes at a time."""
-
-    def __init__(self, member: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
-        self._member = member
-
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        return self._member.decompress(data, _BLOCK)
-
-    def pending(self) -> bool:
-        return not self._member.eof and not self._member.needs_input
-
-
-class _Gzip:
-    """A zlib decompressor of one gzip member, at most `_BLOCK` bytes at a time."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=31)
-        self._full = False
-
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        out = self._member.decompress(self._member.unconsumed_tail + data, _BLOCK)
-        # zlib may hold output that did not fit, with all of its input consumed.
-        self._full = len(out) == _BLOCK
-        return out
-
-    def pending(self) -> bool:
-        return not self._member.eof and (self._full or bool(self._member.unconsumed_tail))
-
-
-class _Zstd:
-    """A Zstandard decompressor of one frame; the bound is that of its input."""
-
-    def __init__(self) -> None:
-        self._member = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        return self._member.decompress(data) if data else b""
-
-    def pending(self) -> bool:
-        return False
-
-
 def compression(head: bytes) -> str | None:
     """Name the compression that the first bytes of a file show: gzip, bzip2, xz, zstd, or None."""
     if head.startswith(b"\x1f\x8b"):
@@ -156,16 +64,6 @@ def plain_name(path: str) -> str:
         if lower.endswith(suffix):
             return lower.removesuffix(suffix)
     return lower
-
-
-def _new_member(kind: str) -> _Member:
-    if kind == "gzip":
-        return _Gzip()
-    if kind == "bzip2":
-        return _Bounded(bz2.BZ2Decompressor())
-    if kind == "xz":
-        return _Bounded(lzma.LZMADecompressor(format=lzma.FORMAT_XZ))
-    return _Zstd()
 
 
 def blocks(path: str) -> Iterator[bytes]:
@@ -204,7 +102,7 @@ def blocks_of(file: Readable, *, name: str) -> Iterator[bytes]:
         InputError: The name promises a compression that the bytes do not show.
         DamagedStreamError: See `blocks`; here also when nothing could be decompressed.
     """
-    head = file.read(_BLOCK)
+    head = file.read(BLOCK)
     kind = compression(head)
     if kind is not None:
         yield from _decompressed(file, head, kind)
@@ -212,7 +110,7 @@ def blocks_of(file: Readable, *, name: str) -> Iterator[bytes]:
     _check_name(name)
     while head:
         yield head
-        head = file.read(_BLOCK)
+        head = file.read(BLOCK)
 
 
 def _check_name(path: str) -> None:
@@ -227,13 +125,12 @@ def _check_name(path: str) -> None:
 
 
 def _decompressed(file: Readable, head: bytes, kind: str) -> Iterator[bytes]:
-    member: _Member | None = _new_member(kind)
+    member: Decompressor | None = new_decompressor(kind)
     read = len(head)
-    step = _ZSTD_BLOCK if kind == "zstd" else _BLOCK
     data = head
     while True:
         if not data:
-            data = file.read(_BLOCK)
+            data = file.read(BLOCK)
             read += len(data)
             if not data:
                 if member is not None:
@@ -246,8 +143,8 @@ def _decompressed(file: Readable, head: bytes, kind: str) -> Iterator[bytes]:
             data = data.lstrip(b"\x00")
             if not data:
                 continue
-            member = _new_member(kind)
-        piece, data = data[:step], data[step:]
+            member = new_decompressor(kind)
+        piece, data = data[: member.step], data[member.step :]
         try:
             out = member.decompress(piece)
             if out:
@@ -256,7 +153,7 @@ def _decompressed(file: Readable, head: bytes, kind: str) -> Iterator[bytes]:
                 out = member.decompress(b"")
                 if out:
                     yield out
-        except (zlib.error, OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+        except ERRORS as error:
             position = read - len(data)
             raise DamagedStreamError(
                 f"the {kind} data is damaged before byte {position:,} ({error})",

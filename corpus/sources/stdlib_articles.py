@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import inspect
 import re
 import sys
@@ -96,7 +97,9 @@ def parse_blocks(text: str) -> tuple[Block, ...]:
     looks like statements or grammar, or when under four fifths of its characters are of prose.
     """
     # Control characters and lone surrogates, which docstrings about codecs hold, fit in no XML.
-    clean = "".join(c for c in text.expandtabs() if c == "\n" or c.isprintable())
+    clean = text.expandtabs()
+    if not clean.replace("\n", "").isprintable():
+        clean = "".join(c for c in clean if c == "\n" or c.isprintable())
     blocks = []
     for chunk in re.split(r"\n\s*\n", clean.strip("\n")):
         lines = [line.rstrip() for line in chunk.splitlines() if line.strip()]
@@ -128,12 +131,14 @@ def _source_files() -> Iterator[tuple[str, Path]]:
     """Yield dotted module names and their files, in order of name."""
     root = Path(sysconfig.get_path("stdlib"))
     found = []
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root).with_suffix("").parts
-        if parts[0] not in sys.stdlib_module_names or parts[0] in SKIPPED_MODULES:
+    wanted = sys.stdlib_module_names.difference(SKIPPED_MODULES)
+    for top in root.iterdir():  # site-packages lies among them, and may be large
+        if top.name.removesuffix(".py") not in wanted:
             continue
-        if not {"test", "tests", "__main__"}.intersection(parts):
-            found.append((".".join(parts).removesuffix(".__init__"), path))
+        for path in top.rglob("*.py") if top.is_dir() else [top]:
+            parts = path.relative_to(root).with_suffix("").parts
+            if path.suffix == ".py" and not {"test", "tests", "__main__"}.intersection(parts):
+                found.append((".".join(parts).removesuffix(".__init__"), path))
     if not found:
         raise InputError(
             "this Python installation carries no source files of its standard library",
@@ -221,6 +226,18 @@ def _topics() -> Iterator[Article]:
         yield Article(f"topic.{name}", title.replace('"', ""), blocks)
 
 
+def _modules() -> Iterator[tuple[str, tuple[Block, ...], list[Article], list[Block]]]:
+    """Yield the name of each module, and what `_read_module` returns of it."""
+    collects = gc.isenabled()
+    gc.disable()  # a syntax tree has no cycles, and to look for them takes a fifth of the time
+    try:
+        for module, path in _source_files():
+            yield module, *_read_module(module, path)
+    finally:
+        if collects:
+            gc.enable()
+
+
 @functools.cache
 def read_library() -> Library:
     """Return the library of the running interpreter; a few seconds the first time.
@@ -232,8 +249,7 @@ def read_library() -> Library:
     webtext: list[Article] = []
     books: dict[str, list[Article]] = {package: [] for package in BOOK_PACKAGES}
     long_classes = 0
-    for module, path in _source_files():
-        own, classes, rest = _read_module(module, path)
+    for module, own, classes, rest in _modules():
         package = module.split(".", 1)[0]
         if package in books:
             chapter = (*own, *(block for item in classes for block in item.blocks), *rest)

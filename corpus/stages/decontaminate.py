@@ -31,6 +31,7 @@ from corpus.parts import (
 )
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, used
+from corpus.stages import ahead
 from corpus.text import cut_texts, cuts
 from corpus.text.contamination import Hits
 
@@ -76,6 +77,7 @@ def run(
         InputError: A benchmark file cannot be read, or a pattern matches none.
     """
     found = parts(extract, last)
+    engine = ahead.CompiledAhead(engine, ahead.of_decontaminate())
     benchmarks = benchmark_examples.benchmarks(settings, output, engine, progress)
     merged = benchmark_grams.grams(benchmarks, output, engine, progress)
     grams = merged.shards[0].output("grams")

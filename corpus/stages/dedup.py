@@ -30,6 +30,7 @@ from corpus.manifest import Manifest, Shard, add_counts, fingerprint
 from corpus.parts import Part, kept_rows, parts, read_columns, write_verdict
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, used
+from corpus.stages import ahead
 
 STAGE = "dedup"
 VERSION = 3
@@ -76,6 +77,7 @@ def run(
     scheme = settings.scheme()
     check_alike(indexes, signature_settings(scheme, recipe.seed))
     found = parts(extract, last)
+    engine = ahead.CompiledAhead(engine, ahead.of_dedup())
     curated = tuple(not source.filter for source in recipe.sources.values())
     theirs = [name for index in indexes for name in index.signatures.sources()]
     scope = Scope(scheme.scope, (*recipe.sources, *theirs), curated)

@@ -67,7 +67,8 @@ def run(
 
     Raises:
         InputError: A file cannot be read at all, or is not of its kind.
-        BoundError: More of a source's rows failed than `extract.max_failures` allows.
+        BoundError: More of a source's rows failed than `extract.max_failures` allows, or no row of
+            ready-made documents has a text.
     """
     tasks: list[ExtractTask] = []
     steps: list[Manifest] = []
@@ -198,8 +199,18 @@ def _links(
 
 
 def _check_failures(recipe: Recipe, shards: Sequence[Shard], folder: str) -> None:
-    for name in recipe.sources:
+    for name, source in recipe.sources.items():
         counts = add_counts(shard.counts for shard in shards if shard.source == name)
+        textless = counts.dropped.get(DropReason.MISSING_TEXT, 0)
+        if source.documents is not None and 1 < textless == counts.into:
+            field = source.documents.fields.get("text", "text")
+            raise BoundError(
+                f"none of the {textless:,} rows of {name} has a text",
+                where=folder,
+                why=f"It is read from the field {field!r}, which they do not have, or empty",
+                fix=f"Name the right one: sources.{name}.documents: {{paths: ..., fields: {{text: "
+                "NAME}} (--text NAME of dedup-files)",
+            )
         failed = {r: n for r, n in counts.dropped.items() if r in FAILURES}
         total = sum(failed.values())
         too_many = total > FEW_FAILURES and total > recipe.extract.max_failures * counts.into

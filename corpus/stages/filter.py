@@ -24,6 +24,7 @@ from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part, parts, read_columns, write_verdict
 from corpus.progress import Progress
 from corpus.stage_folder import StageFolder, used
+from corpus.stages import ahead
 
 Objects = npt.NDArray[np.object_]
 
@@ -71,6 +72,7 @@ def run(
             nothing to learn from.
     """
     found = parts(extract, None)
+    engine = ahead.CompiledAhead(engine, ahead.of_filter(settings))
     scores = scoring.scores(recipe, settings, found, output, engine, progress)
     alpha = scores.alpha
     steps = list(scores.steps)
@@ -110,6 +112,8 @@ def run(
         "looks": [o.sha256 for shard in extract.shards for o in shard.all("looks")],
         **rules,
     }
+    if settings.urls and (left_out := steps[-1].settings.get("left_out")):
+        stored["lists_left_out"] = left_out
     folder = StageFolder(output, STAGE, settings=stored, versions={}, tasks=tasks)
     manifest = folder.manifest()
     if manifest is None:

@@ -148,14 +148,27 @@ def ranks_file(tokens: Sequence[bytes]) -> bytes:
     return b"".join(b"%s %d\n" % (base64.b64encode(t), rank) for rank, t in enumerate(tokens))
 
 
-def tokenizer_json(tokens: Sequence[bytes]) -> bytes:
-    """Return the vocabulary as a `tokenizer.json` of Hugging Face tokenizers."""
+def tokenizer_json(
+    tokens: Sequence[bytes], *, ids: Sequence[int] | None = None, end_of_text: int | None = None
+) -> bytes:
+    """Return the vocabulary as a `tokenizer.json` of Hugging Face tokenizers.
+
+    Args:
+        tokens: In the order in which they merge.
+        ids: Of the tokens, rising; 0, 1, 2, ... by default.
+        end_of_text: Its id; the one behind all tokens by default.
+    """
     characters = {byte: character for character, byte in byte_alphabet().items()}
 
     def spell(token: bytes) -> str:
         return "".join(characters[byte] for byte in token)
 
-    ranks = {token: rank for rank, token in enumerate(tokens)}
+    ranks = dict(zip(tokens, range(len(tokens)) if ids is None else ids, strict=True))
+    vocabulary = {spell(token): rank for token, rank in ranks.items()}
+    last = len(tokens) if end_of_text is None else end_of_text
+    if last != len(tokens):
+        # The library counts on for an added token that the vocabulary does not give an id.
+        vocabulary[END_OF_TEXT] = last
     pairs = [parts_by_rank(t, ranks, below=rank) for t, rank in ranks.items() if len(t) > 1]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     content = {
@@ -164,7 +177,7 @@ def tokenizer_json(tokens: Sequence[bytes]) -> bytes:
         "padding": None,
         "added_tokens": [
             {
-                "id": len(tokens),
+                "id": last,
                 "content": END_OF_TEXT,
                 "single_word": False,
                 "lstrip": False,
@@ -186,7 +199,7 @@ def tokenizer_json(tokens: Sequence[bytes]) -> bytes:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {spell(token): rank for token, rank in ranks.items()},
+            "vocab": vocabulary,
             "merges": [[spell(left), spell(right)] for left, right in pairs],
         },
     }

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.text import gram_kernels
+from corpus.text import gram_kernels, gram_words, sorting
 from corpus.text.ngrams import check_size, text_buffers
 from corpus.text.unicode_tables import ascii_table, word_tables
 
@@ -34,7 +34,7 @@ Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 
 # Of the hashes that are kept across runs.
-HASH_VERSION = gram_kernels.HASH_VERSION
+HASH_VERSION = gram_words.HASH_VERSION
 # The range of N on the evaluation side (Appendix C), and the percentile that it is taken from.
 SMALLEST, LARGEST, PERCENTILE = 8, 13, 5
 _FIXED_BITS = 10  # of the bit set and the buckets of few grams
@@ -61,11 +61,6 @@ class GramIndex:
 
     def __len__(self) -> int:
         return len(self.hashes)
-
-    @property
-    def state_bytes(self) -> int:
-        """Bytes in memory."""
-        return self.hashes.nbytes + self.bits.nbytes + self.buckets.nbytes
 
 
 @dataclass(frozen=True)
@@ -129,7 +124,7 @@ def gram_hashes(texts: pa.Array, *, size: int, words: str) -> tuple[Int64s, UInt
     check_size(size)
     data, offsets = text_buffers(texts)
     tables = word_tables(words)
-    bounds, hashes = gram_kernels.gram_hashes(
+    bounds, hashes = gram_words.gram_hashes(
         data, offsets, ascii_table(words), tables.entries, tables.expansions, size
     )
     return bounds, hashes
@@ -194,7 +189,7 @@ def count_documents(hits: Hits, n_grams: int) -> Int64s:
         hits: Of one column of texts.
         n_grams: ``len(index)`` of the grams that were looked for.
     """
-    pairs = np.unique(hits.rows * n_grams + hits.grams)
+    pairs = sorting.distinct(hits.rows * n_grams + hits.grams)
     return np.bincount(pairs % max(n_grams, 1), minlength=n_grams).astype(np.int64)
 
 

@@ -95,7 +95,7 @@ def _without_short_pieces(
             cuts[kept, 1] = cuts[index, 1]
         else:
             kept += 1
-            cuts[kept] = cuts[index]
+            cuts[kept, 0], cuts[kept, 1] = cuts[index, 0], cuts[index, 1]
     if _is_short(data, cuts[kept, 1], end, minimum):
         cuts[kept, 1] = end
     return kept + 1
@@ -132,7 +132,7 @@ def cut_rows(
     pieces = np.zeros(documents, dtype=np.int64)
     cut_offsets = np.zeros(documents + 1, dtype=np.int64)
     cuts = np.empty((len(hits), 2), dtype=np.int64)
-    used = 0
+    used = np.int64(0)  # a plain 0 is a type of its own: what it is handed to is compiled twice
     for row in range(documents):
         begin, end = offsets[row], offsets[row + 1]
         first, last = bounds[row], bounds[row + 1]

@@ -6,7 +6,6 @@ matrices are views of them.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,15 @@ from numpy.typing import NDArray
 
 from corpus.errors import InputError
 from corpus.text import fasttext_index, fasttext_kernels
+from corpus.text.fasttext_matrices import (
+    FIX,
+    Bytes,
+    Floats,
+    Quantised,
+    Reader,
+    read_matrix,
+    read_output,
+)
 
 _MAGIC = 793712314
 _VERSIONS = (11, 12)
@@ -25,37 +33,8 @@ _LOSSES = {  # negative sampling predicts as one-versus-all does
     3: fasttext_kernels.SOFTMAX,
     4: fasttext_kernels.SIGMOID,
 }
-_CENTROIDS = 256
 _LONGEST = 64  # characters of a subword, and words of an n-gram: fastText's defaults are 6 and 1
-_MAXIMUM_OUTPUT = 1 << 28  # floats of the output matrix, which is unpacked when it is quantised
 UNBUILT = 10**15  # weight of a node of the labels' tree that is not made yet
-_FIX = "Name a supervised model as fastText saves it: model.bin or model.ftz"
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantised:
-    """A matrix by product quantisation: a byte for each part of a row.
-
-    Attributes:
-        codes: uint8, row after row.
-        centroids: float32, those of each part after another.
-        norm_codes: uint8, one a row; nothing when norms are not apart.
-        norms: float32, 256.
-        parts: Parts of a row.
-        width: Columns of a part.
-        last: Columns of the last part.
-    """
-
-    codes: Bytes
-    centroids: Floats
-    norm_codes: Bytes
-    norms: Floats
-    parts: int
-    width: int
-    last: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,40 +71,6 @@ class FastText:
     counts: NDArray[np.int64]
 
 
-class _Reader:
-    """Reads a model's bytes in order; what is not there is an error and never an allocation."""
-
-    def __init__(self, data: Bytes, where: str) -> None:
-        self.data, self.where, self.at = data, where, 0
-
-    def numbers(self, form: str) -> tuple[Any, ...]:
-        """Return little-endian numbers by `struct`'s letters."""
-        size = struct.calcsize(f"<{form}")
-        return struct.unpack(f"<{form}", self.bytes(size).tobytes())
-
-    def bytes(self, size: int) -> Bytes:
-        """Return a view of the next bytes."""
-        if not 0 <= size <= self.data.size - self.at:
-            raise InputError(
-                "the fastText model is cut short or damaged",
-                where=self.where,
-                why=f"It has {self.data.size:,} bytes, and {size:,} more were to follow byte "
-                f"{self.at:,}",
-                fix="Fetch the file again",
-            )
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def floats(self, number: int) -> Floats:
-        """Return a view of the next floats."""
-        return self.bytes(4 * number).view(np.dtype("<f4"))
-
-    def require(self, holds: bool, why: str) -> None:
-        """Refuse a model whose numbers cannot be."""
-        if not holds:
-            raise InputError("the fastText model is damaged", where=self.where, why=why, fix=_FIX)
-
-
 def parse(data: Bytes, *, where: str) -> FastText:
     """Return the model in a file's bytes; words and matrices stay views of them.
 
@@ -136,13 +81,13 @@ def parse(data: Bytes, *, where: str) -> FastText:
         InputError: They are not a supervised fastText model of version 11 or 12, or cut short, or
             what they say cannot be.
     """
-    reader = _Reader(data, where)
+    reader = Reader(data, where)
     if data.size < 8:
-        raise InputError("this is not a fastText model", where=where, why="It is empty", fix=_FIX)
+        raise InputError("this is not a fastText model", where=where, why="It is empty", fix=FIX)
     magic, version = reader.numbers("ii")
     if magic != _MAGIC:
         why = "It does not begin with fastText's sign"
-        raise InputError("this is not a fastText model", where=where, why=why, fix=_FIX)
+        raise InputError("this is not a fastText model", where=where, why=why, fix=FIX)
     if version not in _VERSIONS:
         raise InputError(
             f"the fastText model has version {version} of the format",
@@ -156,7 +101,7 @@ def parse(data: Bytes, *, where: str) -> FastText:
             "this fastText model is no classifier",
             where=where,
             why="It holds word vectors (cbow or skipgram)",
-            fix=_FIX,
+            fix=FIX,
         )
     if version == 11:
         longest = 0  # supervised models of then were trained without subwords, whatever they say
@@ -176,9 +121,9 @@ def parse(data: Bytes, *, where: str) -> FastText:
     slots = np.full(_table_size(len(keys)), -1, np.int32)
     fasttext_index.index_pruned(keys, slots)
     rows = words + (len(keys) if pruned else max(bucket, 0))
-    dense, coded, quantised = _matrix(reader, rows, dimension, may_be_quantised=True)
+    dense, coded, quantised = read_matrix(reader, rows, dimension, may_be_quantised=True)
     reader.require(quantised or not pruned, "It is pruned and not quantised")
-    output = _output(reader, labels, dimension, quantised)
+    output = read_output(reader, labels, dimension, quantised)
     reader.require(reader.at == data.size, f"It goes on behind its end, byte {reader.at:,}")
     table = (
         np.full(_table_size(len(counts)), -1, np.int32),
@@ -211,7 +156,7 @@ def _table_size(entries: int) -> int:
 
 
 def _dictionary(
-    reader: _Reader,
+    reader: Reader,
 ) -> tuple[
     int, int, NDArray[np.int64], NDArray[np.int64], tuple[NDArray[Any], NDArray[Any]] | None
 ]:
@@ -236,54 +181,3 @@ def _dictionary(
     keys, values = pairs[:, 0].copy(), pairs[:, 1].copy()
     reader.require(bool(((values >= 0) & (values < left)).all()), "Its pruned n-grams are damaged")
     return words, labels, starts, counts, (keys, values)
-
-
-def _matrix(
-    reader: _Reader, rows: int, columns: int, *, may_be_quantised: bool
-) -> tuple[Floats, Quantised, bool]:
-    """Read a matrix, dense or quantised: the other of the two is empty."""
-    none = reader.bytes(0)
-    no_floats = none.view(np.float32)
-    [flag] = reader.numbers("B")
-    if not (flag and may_be_quantised):
-        found = reader.numbers("2q")
-        reader.require(found == (rows, columns), f"It has a matrix of {found[0]} × {found[1]}")
-        values = reader.floats(rows * columns)
-        return values, Quantised(none, no_floats, none, no_floats, 0, 0, 0), False
-    has_norms, found_rows, found_columns, size = reader.numbers("Bqqi")
-    shape = (found_rows, found_columns)
-    reader.require(shape == (rows, columns), f"It has a matrix of {shape[0]} × {shape[1]}")
-    codes = reader.bytes(size)
-    of, parts, width, last = reader.numbers("4i")
-    sound = of == columns and 0 < width <= columns and 0 < last <= width
-    sound = sound and (parts - 1) * width + last == columns and size == rows * parts
-    reader.require(sound, "Its quantised vectors do not have the parts that they should")
-    centroids = reader.floats(columns * _CENTROIDS)
-    norm_codes, norms = none, no_floats
-    if has_norms:
-        norm_codes = reader.bytes(rows)
-        reader.require(reader.numbers("4i") == (1, 1, 1, 1), "Its quantised norms are damaged")
-        norms = reader.floats(_CENTROIDS)
-        reader.require(bool(np.isfinite(norms).all()), "Its quantised norms are not numbers")
-    return no_floats, Quantised(codes, centroids, norm_codes, norms, parts, width, last), True
-
-
-def _output(reader: _Reader, labels: int, dimension: int, quantised: bool) -> Floats:
-    """Read the output matrix; a quantised one, which has a row a label, is unpacked."""
-    dense, coded, packed = _matrix(reader, labels, dimension, may_be_quantised=quantised)
-    if not packed:
-        return dense.reshape(labels, dimension)
-    reader.require(labels * dimension <= _MAXIMUM_OUTPUT, f"It has {labels:,} labels")
-    unpacked = np.empty((labels, dimension), np.float32)
-    codes = coded.codes.reshape(labels, coded.parts)
-    for part in range(coded.parts):
-        start = part * coded.width
-        own = coded.last if part == coded.parts - 1 else coded.width
-        first = part * _CENTROIDS * coded.width
-        centroids = coded.centroids[first : first + _CENTROIDS * own].reshape(_CENTROIDS, own)
-        unpacked[:, start : start + own] = centroids[codes[:, part]]
-    if coded.norm_codes.size:
-        with np.errstate(all="ignore"):  # what comes of damaged centroids is found in the scores
-            unpacked *= coded.norms[coded.norm_codes][:, np.newaxis]
-    unpacked.flags.writeable = False
-    return unpacked

@@ -46,7 +46,7 @@ class FineWeb:
 
 def lines(texts: Texts, rules: FineWeb) -> Broken:
     """Return the first rule that each text breaks."""
-    from corpus.text.repetition_kernels import line_rules
+    from corpus.text.fineweb_kernels import line_rules
 
     limits = np.array(
         [

@@ -26,13 +26,13 @@ _C2 = np.uint32(0x1B873593)
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _rotated64(value: np.uint64, bits: int) -> np.uint64:
-    return np.uint64((value << np.uint64(bits)) | (value >> np.uint64(64 - bits)))
+def _rotated64(value: np.uint64, bits: np.uint64) -> np.uint64:
+    return np.uint64((value << bits) | (value >> (np.uint64(64) - bits)))
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
-def _rotated32(value: np.uint32, bits: int) -> np.uint32:
-    return np.uint32((value << np.uint32(bits)) | (value >> np.uint32(32 - bits)))
+def _rotated32(value: np.uint32, bits: np.uint32) -> np.uint32:
+    return np.uint32((value << bits) | (value >> (np.uint32(32) - bits)))
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -56,7 +56,7 @@ def _word64(data: Bytes, at: int) -> np.uint64:
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _lane(accumulator: np.uint64, value: np.uint64) -> np.uint64:
-    return np.uint64(_rotated64(accumulator + value * _P2, 31) * _P1)
+    return np.uint64(_rotated64(accumulator + value * _P2, np.uint64(31)) * _P1)
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -76,23 +76,23 @@ def xxh64(data: Bytes, start: int, end: int) -> np.uint64:
             lane3 = _lane(lane3, _word64(data, at + 16))
             lane4 = _lane(lane4, _word64(data, at + 24))
             at += 32
-        digest = _rotated64(lane1, 1) + _rotated64(lane2, 7)
-        digest = digest + _rotated64(lane3, 12) + _rotated64(lane4, 18)
+        digest = _rotated64(lane1, np.uint64(1)) + _rotated64(lane2, np.uint64(7))
+        digest = digest + _rotated64(lane3, np.uint64(12)) + _rotated64(lane4, np.uint64(18))
         digest = _merged(_merged(_merged(_merged(digest, lane1), lane2), lane3), lane4)
     else:
         digest = _P5
     digest = digest + np.uint64(end - start)
     while at + 8 <= end:
         digest = digest ^ _lane(np.uint64(0), _word64(data, at))
-        digest = _rotated64(digest, 27) * _P1 + _P4
+        digest = _rotated64(digest, np.uint64(27)) * _P1 + _P4
         at += 8
     if at + 4 <= end:
         digest = digest ^ (np.uint64(_word32(data, at)) * _P1)
-        digest = _rotated64(digest, 23) * _P2 + _P3
+        digest = _rotated64(digest, np.uint64(23)) * _P2 + _P3
         at += 4
     while at < end:
         digest = digest ^ (np.uint64(data[at]) * _P5)
-        digest = _rotated64(digest, 11) * _P1
+        digest = _rotated64(digest, np.uint64(11)) * _P1
         at += 1
     digest = (digest ^ (digest >> np.uint64(33))) * _P2
     digest = (digest ^ (digest >> np.uint64(29))) * _P3
@@ -118,13 +118,13 @@ def mixed32(value: np.uint32) -> np.uint32:
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def scrambled32(block: np.uint32) -> np.uint32:
     """Return what MurmurHash3 takes in for four bytes; 0 for 0."""
-    return np.uint32(_rotated32(np.uint32(block * _C1), 15) * _C2)
+    return np.uint32(_rotated32(np.uint32(block * _C1), np.uint32(15)) * _C2)
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def absorbed32(digest: np.uint32, scrambled: np.uint32) -> np.uint32:
     """Return the state of MurmurHash3 after four more bytes, given as `scrambled32` of them."""
-    digest = _rotated32(np.uint32(digest ^ scrambled), 13)
+    digest = _rotated32(np.uint32(digest ^ scrambled), np.uint32(13))
     return np.uint32(digest * np.uint32(5) + np.uint32(0xE6546B64))
 
 

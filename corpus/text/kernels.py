@@ -143,6 +143,7 @@ def ngram_hashes(
     bounds = np.zeros(documents + 1, dtype=np.int64)
     # A word takes a byte and one that ends it, or is a character of two bytes and more.
     hashes = np.empty((offsets[documents] - offsets[0]) // 2 + documents, dtype=np.uint64)
+    fill = np.int64(0)  # as the other kernel gives it, or it is compiled twice
     used = 0
     for row in range(documents):
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -150,7 +151,7 @@ def ngram_hashes(
         rolling = np.uint64(0)
         seen = 0
         while at < end:
-            at, count = _next_words(data, begin, at, end, entries, expansions, scratch, 0, spans)
+            at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
             for word in range(count):
                 digest = xxh64(scratch, spans[word, 0], spans[word, 1])
                 slot = seen % size
@@ -262,11 +263,12 @@ def minhash_signatures(
     for row in range(documents):
         minima = signatures[row]
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
-        fill = 0
+        # Were it a plain 0, all that it is handed to would be compiled twice, for 0 and for int.
+        fill = np.int64(0)
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
-            ready = 0
+            ready = np.int64(0)
             for word in range(count):
                 recent[seen % size] = spans[word, 0]
                 seen += 1

@@ -21,10 +21,10 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from corpus.text import hashed_words
+from corpus.text import hashed_words, lower_case
 
-_MAXIMUM_BUCKETS = 1 << 26  # weights and counts, 12 bytes a bucket: 768 MiB
-_LARGEST_COUNT = (1 << 32) - 1
+_MAXIMUM_BUCKETS = 1 << 26  # weights and counts, 14 bytes a bucket at most: 896 MiB
+_LARGEST_COUNT = (1 << 16) - 1
 NORMS = ("l2", "none")
 
 
@@ -186,7 +186,7 @@ def _score(
         hashed_words.probabilities(
             data,
             offsets,
-            hashed_words.lower_table(),
+            lower_case.lower_table(),
             np.ascontiguousarray(model.weights),
             float(model.intercept),
             model.features.ngrams == 2,

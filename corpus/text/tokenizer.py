@@ -162,12 +162,15 @@ def cut(text: str) -> list[str]:
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
-def load(vocabulary: str, *, end_of_text: int | None = None, size: int | None = None) -> Tokenizer:
+def load(
+    vocabulary: str, *, end_of_text: str | int | None = None, size: int | None = None
+) -> Tokenizer:
     """Load a vocabulary: "gpt2" (packaged), a tiktoken ranks file, or a `tokenizer.json`.
 
     A ranks file has one token a line, base64 and rank; its end-of-text id is the number of ranks,
     unless it was written from a `tokenizer.json` and both numbers are given (`from_ranks`). A
-    `tokenizer.json` has to be a byte-level BPE with the GPT-2 split.
+    `tokenizer.json` has to be a byte-level BPE with the GPT-2 split; which of its added tokens ends
+    a document may be given, by its name or its id (`from_json`).
 
     Raises:
         InputError: The file cannot be read, or is not such a vocabulary.
@@ -190,9 +193,14 @@ def load(vocabulary: str, *, end_of_text: int | None = None, size: int | None = 
 
 @functools.lru_cache(maxsize=2)
 def _built(
-    data: bytes, name: str, where: str, end_of_text: int | None = None, size: int | None = None
+    data: bytes,
+    name: str,
+    where: str,
+    end_of_text: str | int | None = None,
+    size: int | None = None,
 ) -> Tokenizer:
     """Build a vocabulary, or return the one built before: it takes as long as 5 MB of text."""
     if where.endswith(".json"):
-        return Tokenizer(from_json(data, name=name, where=where))
-    return Tokenizer(from_ranks(data, name=name, where=where, end_of_text=end_of_text, size=size))
+        return Tokenizer(from_json(data, name=name, where=where, end_of_text=end_of_text))
+    last = None if end_of_text is None else int(end_of_text)
+    return Tokenizer(from_ranks(data, name=name, where=where, end_of_text=last, size=size))

@@ -115,11 +115,20 @@ def _require_bytes(ranks: dict[bytes, int], *, where: str) -> None:
         )
 
 
-def from_json(data: bytes, *, name: str, where: str) -> Vocabulary:
+def from_json(
+    data: bytes, *, name: str, where: str, end_of_text: str | int | None = None
+) -> Vocabulary:
     """Read a `tokenizer.json` (Hugging Face tokenizers) of a byte-level BPE with the GPT-2 split.
 
     End of text is the added token "<|endoftext|>", or the only added token. The other added tokens
     keep their ids, which no text is encoded to.
+
+    Args:
+        data: The file.
+        name: Of the vocabulary.
+        where: For errors.
+        end_of_text: The added token that ends a document, or its id, where a file beside it says
+            which one does.
 
     Raises:
         InputError: It is not such a file, or could give other ids here than in its own library.
@@ -154,7 +163,7 @@ def from_json(data: bytes, *, name: str, where: str) -> Vocabulary:
         raise _not_a_vocabulary(where, f"A token is longer than {_MAX_TOKEN_BYTES} bytes")
     _require_merges(ranks, [(left, right) for left, right in pairs], where=where)
     return Vocabulary(
-        name, ranks, end_of_text=_end_of_text(special, where=where), size=max(ids) + 1
+        name, ranks, end_of_text=_end_of_text(special, end_of_text, where), size=max(ids) + 1
     )
 
 
@@ -238,7 +247,15 @@ def parts_by_rank(token: bytes, ranks: dict[bytes, int], *, below: int) -> tuple
     return tuple(parts)
 
 
-def _end_of_text(special: dict[str, int], *, where: str) -> int:
+def _end_of_text(special: dict[str, int], given: str | int | None, where: str) -> int:
+    if given is not None:
+        if given in special.values():
+            return int(given)
+        if given in special:
+            return special[str(given)]
+        raise _not_a_vocabulary(
+            where, f"A document ends with {given!r}, and its added tokens are {sorted(special)[:8]}"
+        )
     if END_OF_TEXT in special:
         return special[END_OF_TEXT]
     if len(special) == 1:

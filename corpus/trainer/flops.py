@@ -94,15 +94,6 @@ def _keys(window: int | None, T: int, causal: bool) -> float:
     return width - width * (width - 1) / (2 * T)
 
 
-def training_flops(shape: Architecture, tokens: int) -> float:
-    """Return the operations of a whole training as GPT-3 counts them: 6 for parameter and token.
-
-    Table D.1 counts all parameters, positions too, and leaves attention out, "as it typically uses
-    less than 10% of the total compute".
-    """
-    return float(_OPERATIONS_PER_WEIGHT * parameter_count(shape) * tokens)
-
-
 def peak_flops(device_name: str) -> float | None:
     """Return the dense bfloat16 peak of a device in operations a second, or None if unknown.
 

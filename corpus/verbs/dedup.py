@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from corpus.errors import InputError
+from corpus.errors import InputError, RecipeError
 from corpus.verbs.builds import build_folder
 from corpus.verbs.options import Config, EngineName, Json, Output, Workers
 from corpus.verbs.printing import quiet, say, show
@@ -101,16 +101,21 @@ def _text(given: str) -> str:
 
     Raises:
         InputError: It is too large, or is not UTF-8.
+        RecipeError: There is none.
     """
     from corpus import storage
 
+    if not given.strip():
+        raise RecipeError("there is no text", where="TEXT", fix="Give a text, a file of it, or -")
     if given == "-":
         data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     elif _is_file(given):
         with storage.open_input(given) as file:
             data = file.read(_MOST_BYTES + 1)
     else:
-        return given
+        if not any(map(str.isspace, given)) and ("/" in given or "." in given):
+            say(f"There is no file {given}: it is taken for the text itself.")
+        return given.encode("utf-8", "replace").decode()  # a shell hands over any bytes
     if len(data) > _MOST_BYTES:
         raise InputError(f"the text has more than {_MOST_BYTES:,} bytes", where=given)
     try:

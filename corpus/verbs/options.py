@@ -6,11 +6,25 @@ from typing import Annotated
 
 import typer
 
-Config = Annotated[str, typer.Option("--config", "-c", help="The recipe.", metavar="FILE")]
+
+def _given(value: str | None) -> str | None:
+    """Refuse an empty name: it is a variable of the shell that is not set, and not the default."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty.")
+    return value
+
+
+Config = Annotated[
+    str, typer.Option("--config", "-c", help="The recipe.", metavar="FILE", callback=_given)
+]
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", help="Folder of the build; data/<name> by default.", metavar="DIR"
+        "--output",
+        "-o",
+        help="Folder of the build; data/<name> by default.",
+        metavar="DIR",
+        callback=_given,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
@@ -28,4 +42,6 @@ Sets = Annotated[
     ),
 ]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.", metavar="NAME")]
-To = Annotated[str, typer.Option("--to", help="Folder to write to.", metavar="DIR")]
+To = Annotated[
+    str, typer.Option("--to", help="Folder to write to.", metavar="DIR", callback=_given)
+]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.dedup import kernels
-from corpus.dedup.kernels import DROPS, KEEPS
+from corpus.dedup.comparison_kernels import DROPS, KEEPS
 
 THRESHOLDS = (0.3, 0.5, 0.75, 0.8, 0.9, 1.0)
 BOTH = KEEPS | DROPS

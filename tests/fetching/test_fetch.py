@@ -25,7 +25,7 @@ from corpus.fetching.keeper import FileKeeper
 from corpus.fetching.limiter import Limits
 from corpus.fetching.members import MemberScanner
 from corpus.fetching.politeness import Politeness
-from corpus.fetching.transport import is_error_page
+from corpus.fetching.transport import Fault, is_error_page, open_storage
 from tests.server import SLOW_DOWN, Server, Trouble
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -677,6 +677,82 @@ def test_breaker_refused_for_good_gives_up_after_bounded_cooldowns(
     server.script[NAME] = [Trouble(status=403)]
     time.sleep(0.45)
     assert_whole(tmp_path, get(server, tmp_path, politeness=polite))
+
+
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+STORE = {"x-amz-request-id": "4442587FB7D0A2F9"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "why"),
+    [
+        (STORE, DENIED, "AccessDenied: Access Denied"),
+        ({"X-Ms-Request-Id": "1"}, b"<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
+        ({}, b"<Error><Code>InvalidAccessKeyId</Code></Error>", "InvalidAccessKeyId"),
+        ({"Via": "front"}, b"<?xml?><Error><Code>ExpiredToken</Code></Error>", "ExpiredToken"),
+    ],
+)
+def test_refusal_for_want_of_permission_ends_the_download_at_once(
+    server: Server, tmp_path: Path, headers: dict[str, str], body: bytes, why: str
+) -> None:
+    server.script[NAME] = [Trouble(status=403, headers=headers, body=body)] * 9
+    with pytest.raises(FetchError, match=r"denies access to this file \(status 403\)") as caught:
+        get(server, tmp_path, politeness=politeness(tmp_path, cooldown=30.0))
+    assert caught.value.where == server.url + NAME
+    assert caught.value.why == why
+    assert "credentials" in (caught.value.fix or "")
+    assert len(server.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, DENIED),  # as Common Crawl's front says it
+        (STORE | {"Via": "1.1 front", "X-Cache": "Error from front"}, DENIED),
+        (STORE | {"Retry-After": "0"}, DENIED),
+        (STORE, b"<html>Request blocked</html>"),
+        (STORE, b"<Error><Code>SlowDown</Code></Error>"),
+        ({}, b""),
+        ({}, b"<Code>" + b"A" * 10_000),
+    ],
+)
+def test_refusal_that_may_be_of_the_rate_is_waited_out(
+    server: Server, tmp_path: Path, headers: dict[str, str], body: bytes
+) -> None:
+    polite = politeness(tmp_path, cooldown=0.2)
+    server.script[NAME] = [Trouble(status=403, headers=headers, body=body)]
+    fetched = get(server, tmp_path, politeness=polite)
+    assert_whole(tmp_path, fetched)
+    assert fetched.faults == {"forbidden": 1}
+    assert server.log[1].time - server.log[0].time >= 0.19
+
+
+def test_refusals_before_any_good_answer_end_the_run_sooner_with_what_was_said(
+    server: Server, tmp_path: Path
+) -> None:
+    polite = politeness(tmp_path, cooldown=0.05, cooldowns=5)
+    server.script[NAME] = [Trouble(status=403, body=DENIED)] * 20
+    with pytest.raises(FetchError, match="status 403, AccessDenied: Access Denied") as caught:
+        get(server, tmp_path, attempts=10, politeness=polite)
+    assert "the address is right and the file public" in str(caught.value)
+    assert len(server.log) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("Access Denied", FetchError), ("rateLimitExceeded: 403", Fault), ("Slow down", Fault)],
+)
+def test_storage_that_denies_permission_is_asked_no_more(
+    monkeypatch: pytest.MonkeyPatch, said: str, kind: type[Exception]
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def deny(*_: object, **__: object) -> None:
+        raise PermissionError(said)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", deny)
+    with pytest.raises(kind, match=said), open_storage("memory://bucket/a.warc.gz", 0):
+        pass
 
 
 def test_breaker_probe_that_was_reset_is_followed_at_once(server: Server, tmp_path: Path) -> None:

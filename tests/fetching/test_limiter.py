@@ -121,6 +121,7 @@ def test_refusal_voids_promised_slots_and_only_the_probe_goes_after_it() -> None
 def test_refusals_in_a_row_double_the_pause_up_to_the_longest_and_then_end_the_run() -> None:
     limits = Limits(2.0, 60.0, 4, 300.0)
     state, now, pauses = Limiter(), 1e9, []
+    state.succeeded(now)
     for _ in range(4):
         assert state.turn(limits, now, None).goes
         assert state.refused(limits, now, None)
@@ -130,6 +131,20 @@ def test_refusals_in_a_row_double_the_pause_up_to_the_longest_and_then_end_the_r
     assert state.turn(limits, now, None).goes
     assert not state.refused(limits, now, None)
     assert state.turn(limits, now, None).refused == 5
+
+
+def test_refusals_of_servers_that_never_answered_well_end_the_run_after_two_pauses() -> None:
+    limits = Limits(2.0, 60.0, 4, 300.0)
+    state, now = Limiter(), 1e9
+    for _ in range(2):
+        assert state.turn(limits, now, None).goes
+        assert state.refused(limits, now, None)
+        now += state.turn(limits, now, None).seconds + 1
+    assert state.turn(limits, now, None).goes
+    assert not state.refused(limits, now, None)
+    assert state.turn(limits, now, None).refused == 3
+    impatient = Limiter()
+    assert not impatient.refused(Limits(2.0, 60.0, 0, 300.0), now, None)
 
 
 def test_refusal_that_names_a_time_is_obeyed_up_to_the_longest_pause() -> None:

@@ -59,6 +59,23 @@ def test_folder_of_folders_names_each_list_with_its_folder(folder: Path) -> None
     assert find_lists(f"{folder}/*.txt") == [(f"{folder}/own.txt", "own.txt")]
 
 
+def test_expressions_are_left_out_and_named(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    without = gathered(output, f"{folder}/ut1")
+    assert "left_out" not in without.settings
+    (folder / "ut1" / "adult" / "expressions").write_text("(bad|worse)word\n")
+    (folder / "ut1" / "malware" / "very_restrictive_expression.gz").write_bytes(b"")
+    names = ["adult/expressions", "malware/very_restrictive_expression"]
+    for pattern in (f"{folder}/ut1", f"{folder}/ut1/*/[dev]*"):
+        manifest = gathered(output, pattern)
+        assert manifest.settings["left_out"] == names
+        assert said(manifest, "http://a.example/badword") == [None]
+    assert gathered(output, f"{folder}/ut1").shards == without.shards
+    with pytest.raises(InputError, match="regular expressions, which are not read") as caught:
+        find_lists(f"{folder}/ut1/adult/expressions")
+    assert "filter.urls" in str(caught.value)
+
+
 def test_entries_of_all_lists_are_found_with_the_first_list_that_has_them(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from corpus import storage
 from corpus.build import read_build
 from corpus.look import check
 from corpus.look.check import Checkup
+from corpus.manifest import with_digest
 
 
 def run(output: Path, *, full: bool = True) -> Checkup:
@@ -41,7 +42,7 @@ def resign(path: Path) -> None:
     name = f"{path.parent.name}/{path.name}"
     entry = next(o for s in value["shards"] for o in s["outputs"] if o["path"] == name)
     entry["bytes"], entry["sha256"] = storage.digest(str(path))
-    manifest.write_text(json.dumps(value))
+    manifest.write_text(json.dumps(with_digest(value)))
 
 
 def test_check_of_a_whole_build_finds_nothing_and_says_what_it_did(finished_build: Path) -> None:
@@ -66,6 +67,31 @@ def test_check_without_full_decodes_a_sample(
     documents = [pq.read_metadata(path).num_rows for path in tables]
     assert checkup.checked["documents decoded"] == sum(min(3, rows) for rows in documents)
     assert max(documents) > 3
+
+
+def test_check_takes_manifests_of_before_they_had_digests_and_says_so(copied_build: Path) -> None:
+    """A build is worth days: an upgrade must not ask for another."""
+    manifests = [*copied_build.glob("*/manifest.json")]
+    for path in [*manifests, copied_build / "build.json"]:
+        value = json.loads(path.read_text())
+        del value["digest"]
+        path.write_text(json.dumps(value))
+    checkup = run(copied_build, full=False)
+    assert checkup.problems == ()
+    read = checkup.checked["manifests"]
+    assert read >= len(read_build(str(copied_build)).manifests)
+    assert checkup.checked["manifests without a digest"] == read
+    assert f"{read} manifests are of a version" in "\n".join(map(str, check.describe(checkup)))
+
+
+def test_check_names_the_changed_manifest_of_a_folder_between(copied_build: Path) -> None:
+    path = folder(copied_build, "signatures") / "manifest.json"
+    path.write_text(path.read_text().replace('"role": "bands"', '"role": "bandt"'))
+    problems = run(copied_build, full=False).problems
+    assert [(p.where, p.what) for p in problems] == [
+        (str(path), "the manifest has been changed since it was written")
+    ]
+    assert "delete the folder" in problems[0].fix
 
 
 @pytest.mark.parametrize(
@@ -105,7 +131,7 @@ def test_check_finds_an_input_that_was_changed(tmp_path: Path, finished_build: P
     whole = shutil.copytree(finished_build.parent, tmp_path / "made")
     manifest = folder(whole / "output", "crawl") / "manifest.json"
     moved = manifest.read_text().replace(str(finished_build.parent), str(whole))
-    manifest.write_text(moved)
+    manifest.write_text(json.dumps(with_digest(json.loads(moved))))
     assert run(whole / "output").problems == ()
     essays = whole / "essays.jsonl"
     essays.write_text(essays.read_text().replace("Essay 3", "Essay x"))
@@ -128,7 +154,7 @@ def test_check_finds_counts_that_the_verdicts_do_not_hold(copied_build: Path) ->
     counts = next(s["counts"] for s in value["shards"] if s["counts"]["dropped"])
     counts["kept"] += 1
     counts["dropped"]["quality"] -= 1
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     whats = [problem.what for problem in run(copied_build).problems]
     assert any("its files hold" in what for what in whats)
     assert any("pages: filter kept" in what for what in whats)
@@ -138,7 +164,7 @@ def test_check_finds_rows_that_vanished(copied_build: Path) -> None:
     path = folder(copied_build, "dedup") / "manifest.json"
     value = json.loads(path.read_text())
     value["shards"][0]["counts"]["into"] += 1
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     assert any("rows went in" in problem.what for problem in run(copied_build).problems)
 
 
@@ -228,7 +254,7 @@ def test_check_finds_a_mixture_of_other_shards(copied_build: Path) -> None:
     described = json.loads(manifest.read_text())
     entry = described["shards"][0]["outputs"][0]
     entry["bytes"], entry["sha256"] = storage.digest(str(path))
-    manifest.write_text(json.dumps(described))
+    manifest.write_text(json.dumps(with_digest(described)))
     [problem] = run(copied_build).problems
     assert problem.where == str(path)
     assert "names other training shards of essays" in problem.what
@@ -245,7 +271,7 @@ def test_check_finds_another_vocabulary(copied_build: Path) -> None:
     path = folder(copied_build, "tokenize") / "manifest.json"
     value = json.loads(path.read_text())
     value["settings"]["vocabulary"] = "0" * 64
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     assert any("vocabulary is another" in problem.what for problem in run(copied_build).problems)
 
 
@@ -254,7 +280,7 @@ def test_check_reads_the_folders_between_that_a_stage_says_it_used(copied_build:
     value = json.loads(path.read_text())
     signatures = folder(copied_build, "signatures")
     value["summary"]["uses"] = [signatures.name]
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     damaged = next(signatures.glob("pages/*.parquet"))
     damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
     assert [p.where for p in run(copied_build).problems] == [str(damaged)]

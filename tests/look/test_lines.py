@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from corpus.build import Build, describe, read_build
 from corpus.export.documents import kept_documents
 from corpus.look import check, explain, inspect, overlap
+from corpus.manifest import with_digest
 from corpus.parts import parts
 from corpus.text import tokenizer
 from corpus.text.cut_texts import apply_cuts, in_whole_text, merged
@@ -293,7 +296,8 @@ def test_check_compares_the_figures_of_the_manifest_with_the_rows(
 ) -> None:
     output = Path(shutil.copytree(made.output, tmp_path / "output"))
     [path] = output.glob("dedup-*/manifest.json")
-    path.write_text(path.read_text().replace('"cut_lines": 5', '"cut_lines": 6'))
+    text = path.read_text().replace('"cut_lines": 5', '"cut_lines": 6')
+    path.write_text(json.dumps(with_digest(json.loads(text))))
 
     checkup = check.check(read_build(str(output)), full=False, say=lambda line: None)
 
@@ -322,3 +326,31 @@ def test_what_a_document_repeats_that_is_dropped_for_it_needs_no_keeper(tmp_path
     assert "cuts 15-75000" in told
     assert "and 4,979 more" in told
     assert len(told) < 2000
+    assert look.rows[0].totals == {"lines": 4999}
+    assert len(json.dumps(dataclasses.asdict(look))) < 20_000, "and no less for a machine"
+    told_in_full = explain.explain(build, "chant")
+    [story] = told_in_full.stories
+    assert (len(story.lines), story.lines_total, story.text_bytes) == (20, 4999, 75_000)
+    assert story.text == rows[0]["text"][:10_000]
+
+
+def test_explain_holds_a_part_of_cuts_however_many_and_long_they_are(tmp_path: Path) -> None:
+    quote = " ".join(ITEM)
+    long = " ".join([quote] * 200)
+    places = [f"{text(n, 300)} {quote}" for n in range(30)]
+    rows = [{"id": "quotes", "text": "\n".join([long, *places])}]
+    quiz = write_jsonl(tmp_path / "quiz.jsonl", [{"question": quote}])
+    source = {"documents": str(write_jsonl(tmp_path / "a.jsonl", rows))}
+    decontaminate = {"benchmarks": {"quiz": str(quiz)}, "max_pieces": 100}
+    build = run(make_recipe({"a": source}, decontaminate=decontaminate), tmp_path / "out")
+
+    told = explain.explain(build, "quotes")
+
+    [story] = told.stories
+    assert story.cuts_total == len(by_id(build.stage("decontaminate"))["quotes"]["cuts"]) > 20
+    assert len(story.cuts) == 20
+    first = story.cuts[0]
+    assert first.end - first.start > 10_000
+    assert first.removed == long[:1000]
+    assert f"and {story.cuts_total - 20} places more" in "\n".join(map(str, explain.describe(told)))
+    assert len(json.dumps(dataclasses.asdict(told))) < 50_000

@@ -19,7 +19,7 @@ from corpus.build import Build, read_build
 from corpus.cli import app
 from corpus.errors import InputError
 from corpus.look import overlap
-from corpus.manifest import Manifest
+from corpus.manifest import Manifest, with_digest
 from corpus.text.contamination import gram_size
 from corpus.text.cut_texts import apply_cuts
 from tests.made import ENGINE, Recording, by_id, make_recipe, run, text, write_jsonl
@@ -244,7 +244,7 @@ def test_stage_of_an_older_version_is_an_error_with_a_way_out(tmp_path: Path) ->
     path = Path(build.stage("decontaminate").folder) / "manifest.json"
     value = json.loads(path.read_text())
     value["summary"]["uses"] = []
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     with pytest.raises(InputError, match="not recorded which benchmarks"):
         evaluated(read_build(build.output))
 

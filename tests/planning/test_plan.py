@@ -9,6 +9,7 @@ import pytest
 
 from corpus.build import build, read_build
 from corpus.config import Recipe, load_recipe
+from corpus.manifest import with_digest
 from corpus.mix.mixture import Mixture
 from corpus.mix.plan import table
 from corpus.planning import plan
@@ -148,7 +149,7 @@ def test_plan_after_a_build_up_to_a_stage_has_the_rest_to_build(
     value = json.loads(path.read_text())
     for stage in ("decontaminate", "tokenize", "mix"):
         del value["stages"][stage]
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(with_digest(value)))
     made = plan.plan(recipe_of(finished_build), str(copied_build))
     assert states(made)["dedup"] == "built"
     assert states(made)["decontaminate"] == "to build"

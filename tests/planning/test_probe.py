@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ from corpus import build as building
 from corpus.config import Recipe
 from corpus.engine import LocalEngine
 from corpus.errors import IntegrityError, RecipeError, StageError
-from corpus.planning import cost, forecast, inputs
+from corpus.planning import cost, forecast, inputs, show
 from corpus.planning.constants import from_json
 from corpus.planning.inputs import Extent
 from corpus.planning.predict import predict
+from corpus.planning.prediction import Prediction
 from corpus.planning.probe import probe, read_probe
+from corpus.planning.sources import Estimate
 from corpus.progress import Silent
 from corpus.storage import read_json
 from tests.made import ENGINE, WORDS, make_recipe, write_jsonl
@@ -219,6 +223,42 @@ def test_a_person_reads_the_stages_the_errors_and_what_is_free(
         assert words in text
     nothing = list(forecast.describe(None, {}))
     assert "--probe" in str(nothing[-1])
+
+
+def told(made: Prediction) -> str:
+    from corpus import tables
+
+    blocks = show.describe(made, drawn={}, paid=None, free=None)
+    return "\n".join(b if isinstance(b, str) else tables.plain(b) for b in blocks)
+
+
+def test_one_core_is_one(predicted: forecast.Forecast) -> None:
+    assert ", for 1 core; " in told(dataclasses.replace(predicted.prediction, cores=1))
+
+
+def test_what_is_not_known_is_no_zero(predicted: forecast.Forecast) -> None:
+    made, unknown = predicted.prediction, Estimate(0.0, None)
+    sources = tuple(dataclasses.replace(one, tokens=unknown) for one in made.sources)
+    text = told(dataclasses.replace(made, tokens=unknown, sources=sources))
+    assert "\ntokens: not known; documents: " in text
+    assert not re.search(r" 0 +not known", text)
+    assert "documents: 12 (its error is not known)" in told(
+        dataclasses.replace(made, documents=Estimate(12.0, None))
+    )
+    text = told(dataclasses.replace(made, sources=(), disk=Estimate(10.0, None), cpu=unknown))
+    assert "tokens and documents: not known\ndisk: 10 B (its error is not known)" in text
+
+
+def test_recipe_that_does_not_tokenize_has_no_number_of_tokens(
+    predicted: forecast.Forecast,
+) -> None:
+    made = predicted.prediction
+    stages = tuple(one for one in made.stages if one.stage not in ("tokenize", "mix"))
+    none = Estimate(0.0, 0.0)
+    sources = tuple(dataclasses.replace(one, tokens=none) for one in made.sources)
+    text = told(dataclasses.replace(made, stages=stages, tokens=none, sources=sources))
+    assert "tokens:" not in text
+    assert not re.search(r" 0 +0%", text)
 
 
 def test_more_cores_take_less_time_and_as_much_work(probed: Path, folder: Path) -> None:

@@ -130,7 +130,10 @@ MULTIRC = {
             "multirc",
             "val.jsonl",
             MULTIRC,
-            [("4", "Paragraph.\nOne?\nyes\nno"), ("4", "Paragraph.\nTwo?\nmaybe")],
+            [
+                ("val.jsonl:1", "Paragraph.\nOne?\nyes\nno"),
+                ("val.jsonl:2", "Paragraph.\nTwo?\nmaybe"),
+            ],
         ),
         (
             "race",

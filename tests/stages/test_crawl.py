@@ -23,6 +23,7 @@ import pytest
 
 from corpus.build import Build
 from corpus.config import load_recipe
+from corpus.crawl.patterns import expand
 from corpus.errors import FetchError, InputError
 from corpus.manifest import Counts, fingerprint
 from corpus.progress import Lines
@@ -261,6 +262,14 @@ def test_list_that_an_earlier_version_kept_unseen_is_fetched_anew(tmp_path: Path
         kept = next((tmp_path / "out").glob("paths-*"))
         shard = json.loads((kept / "manifest.json").read_text())["shards"][0]
         assert shard["key"] != fingerprint("paths", server.url + LISTED, "")
+
+
+def test_input_that_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for given in (f"{tmp_path}/pipe", f"file://{tmp_path}/pipe", "/dev/zero"):
+        with pytest.raises(InputError, match="this is no ordinary file") as caught:
+            expand("s", (given,))
+        assert caught.value.where == given
 
 
 @pytest.mark.parametrize(

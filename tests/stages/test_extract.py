@@ -235,6 +235,15 @@ def test_source_of_which_nothing_can_be_read_stops_the_build(tmp_path: Path) -> 
         extract(tmp_path, tmp_path / "a.jsonl", max_failures=1)
 
 
+def test_source_whose_rows_have_the_text_elsewhere_stops_the_build(tmp_path: Path) -> None:
+    """Nothing kept must not look like a build that is done."""
+    (tmp_path / "a.jsonl").write_text('{"content": "a"}\n{"content": "b", "text": " "}\n')
+    with pytest.raises(BoundError, match="none of the 2 rows of s has a text") as caught:
+        extract(tmp_path, tmp_path / "a.jsonl", max_failures=1)
+    assert "the field 'text'" in str(caught.value)
+    assert "fields: {text: NAME}}" in str(caught.value)
+
+
 def test_identifiers_do_not_depend_on_where_a_file_lies_or_which_it_is(tmp_path: Path) -> None:
     """Also when it is called as other programs call their parts, and as ours do."""
     names = ["part-00000-x.jsonl", "part-00001-y.jsonl", "z.jsonl"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus import classifier, storage
-from corpus.build import Build
+from corpus.build import Build, describe
 from corpus.errors import InputError, RecipeError
 from corpus.look import inspect
 from corpus.manifest import Counts
@@ -234,6 +234,20 @@ def test_list_of_urls_that_is_not_there_is_an_input_error(
         filtered(sources, output, urls=f"{tmp_path}/*.txt")
     assert caught.value.where == f"{tmp_path}/*.txt"
     assert "filter.urls" in str(caught.value)
+
+
+def test_lists_that_are_not_read_are_told_of(
+    sources: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "domains").write_text("b.example\n")
+    first = filtered(sources, output, urls=str(tmp_path / "lists"))
+    (tmp_path / "lists" / "expressions").write_text("word\n")
+    second = filtered(sources, output, urls=str(tmp_path / "lists"))
+    told = "; not read, being regular expressions: lists/expressions"
+    assert told not in describe(first.stage("filter"))
+    assert told in describe(second.stage("filter"))
+    assert kept(first) == kept(second)
 
 
 def test_changed_list_of_urls_is_read_again(

@@ -89,7 +89,7 @@ def test_a_label_or_file_that_is_not_there_stops_the_build_before_any_text_is_sc
     with pytest.raises(InputError, match="cut short"):
         run(damaged, folder / "none")
     missing = recipe(folder, classifier={"fasttext": str(folder / "no.bin"), "label": "x"})
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="no such fastText model"):
         run(missing, folder / "none")
     assert not list((folder / "none").glob("score-*"))
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from corpus.text import hashed_words, quality
+from corpus.text import hashed_words, lower_case, quality
 from corpus.text.quality import Features, LinearModel
 
 NASTY = [
@@ -102,10 +102,10 @@ def test_scores_of_every_code_point_equal_scikit_learn() -> None:
 
 def test_scores_with_lower_case_of_lower_case_stay_the_same() -> None:
     """What the texts with a capital sigma rely on: the table leaves lower case as it is."""
-    table = hashed_words.lower_table()
+    table = lower_case.lower_table()
     checked = 0
     for code in range(0x80, sys.maxunicode + 1):
-        if table[code] <= hashed_words.CAPITAL_SIGMA or 0xD800 <= code < 0xE000:
+        if table[code] <= lower_case.CAPITAL_SIGMA or 0xD800 <= code < 0xE000:
             continue
         lowered = int(table[code]).to_bytes(4, "little").rstrip(b"\0").decode()
         assert lowered == chr(code).lower()
@@ -133,8 +133,9 @@ def test_scores_of_many_texts_are_those_of_each_alone(monkeypatch: pytest.Monkey
     model = model_of(Features(64, 2, "l2"))
     alone = [quality.scores(pa.array([text]), model)[0] for text in texts]
     np.testing.assert_array_equal(quality.scores(pa.array(texts), model), alone)
-    monkeypatch.setattr(quality, "_LARGEST_COUNT", 2000)  # of 2^32: room for a text or two
-    np.testing.assert_array_equal(quality.scores(pa.array(texts), model), alone)
+    for largest in (0, 1, 20, 100):  # of 65,535: the rest is counted elsewhere
+        monkeypatch.setattr(quality, "_LARGEST_COUNT", largest)
+        np.testing.assert_array_equal(quality.scores(pa.array(texts), model), alone)
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])

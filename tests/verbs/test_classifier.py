@@ -154,6 +154,29 @@ def test_evaluate_under_a_floor_fails(folder: Path, strict: Path) -> None:
     assert "Note: " not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("floors", "told"),
+    [
+        ({"f1": "0.9"}, "the floor of f1 is no number. It is '0.9'"),
+        ({"f1": None}, "the floor of f1 is no number. It is None"),
+        ({"f1": [0.9]}, "the floor of f1 is no number"),
+        ({"f1": True}, "the floor of f1 is no number"),
+        ({"f1": float("nan")}, "the floor of f1 is no number"),
+        ({"f2": 0.9}, "there is a floor of 'f2', which is not measured"),
+        ({"groups": 0.9}, "there is a floor of 'groups', which is not measured"),
+        ([0.9], "the floors are not an object"),
+    ],
+)
+def test_evaluate_with_a_floor_that_is_none_says_so_before_anything_is_done(
+    folder: Path, strict: Path, floors: object, told: str
+) -> None:
+    record = json.loads((strict / "metrics.json").read_text())
+    (strict / "metrics.json").write_text(json.dumps(record | {"floors": floors}))
+    result = run(folder, "evaluate", str(strict), "--config", str(folder / "train.yaml"))
+    assert isinstance(result.exception, InputError)
+    assert f"{strict}/metrics.json: {told}" in str(result.exception)
+
+
 def test_evaluate_checks_no_floor_on_other_documents_that_were_asked_for(
     folder: Path, strict: Path
 ) -> None:

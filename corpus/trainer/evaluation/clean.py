@@ -2,7 +2,8 @@
 
 In: the folder `evaluation-...` of a build, in which `corpus decontaminate --report` has written
 which examples of each benchmark are dirty. Out: the dirty ones by the name of the benchmark.
-Examples are found by their identifier, or by their file and number there, as the report lists them.
+Examples are found by their identifier, or by their file and number there, as the report lists them;
+a turn of a conversation and an answer of a question by those of what they are a part of.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Overlaps:
         dirty = dict(zip(table["id"].to_pylist(), table["dirty"].to_pylist(), strict=True))
         found = []
         for outcome in outcomes:
-            listed = outcome.id if outcome.id in dirty else outcome.place
+            listed = outcome.part_of or outcome.id
+            listed = listed if listed in dirty else outcome.place
             if listed not in dirty:
                 raise InputError(
                     f"the report does not know the example {outcome.id!r} ({outcome.place})",

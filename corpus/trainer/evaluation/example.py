@@ -17,9 +17,19 @@ class Example:
         pairs: A context and its completion for each choice; the one pair of an example without
             choices. A completion brings the space that parts it from its context.
         gold: Number of the right choice.
-        answers: Every accepted answer, where one has to be written.
+        answers: Every accepted answer, where one has to be written or is compared with `options`.
+            The first one is shown in prompts.
         own: Identifier that its file gives it; "" for none.
         place: Name of its file and its number there, from 1.
+        options: What each choice says, where that is compared with `answers`.
+        lists: Every accepted list of spans, where an answer may have several (DROP).
+        label: Whether `answers` are right; False where the file asks about a wrong one (WSC).
+        part: Its number in what the file has under one identifier, from 0: a turn of a
+            conversation, an answer of a question; None where it is all of that.
+        group: What it shares with examples that are not independent of it, such as the other turns
+            of a conversation; "" for none. Of parts it is what they are part of.
+        about: Text that it is about, where examples about the same text must not stand in its
+            prompt: they would give its answer away.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -27,11 +37,22 @@ class Example:
     answers: tuple[str, ...] = ()
     own: str = ""
     place: str = ""
+    options: tuple[str, ...] = ()
+    lists: tuple[tuple[str, ...], ...] = ()
+    label: bool = True
+    part: int | None = None
+    group: str = ""
+    about: str = ""
+
+    @property
+    def listed(self) -> str:
+        """Identifier under which its file has it, perhaps with others: its own or its place."""
+        return self.own or self.place
 
     @property
     def id(self) -> str:
-        """Its identifier: its own, or else its place."""
-        return self.own or self.place
+        """Its identifier: its own, or else its place; with its number where it is a part."""
+        return self.listed if self.part is None else f"{self.listed}#{self.part}"
 
     @property
     def solved(self) -> str:

@@ -14,6 +14,9 @@ from corpus.trainer.evaluation.example import Example, choosing
 from corpus.trainer.evaluation.items import Item
 
 LETTERS = ("A", "B", "C", "D", "E")
+_MOST_OFF = 3
+_POSSESSIVE = ("my", "his", "her", "our", "their")
+_DETERMINERS = ("A", "An", "The", "She", "He", "It", "They", "My", "His", "Her", "Their")
 _QUESTION = re.compile(
     r"Please choose the correct answer to the question: (?P<stem>.*?)\s*\n+"
     r"(?P<options>Answer1: .*?)\s*\n+Answer format",
@@ -65,7 +68,7 @@ def _instruction(
 
 
 def arc(item: Item) -> Iterator[Example]:
-    """Figures G.11 and G.12."""
+    """Figures G.11 and G.16."""
     stem, options, gold, own = _question(item)
     yield choosing(f"Question: {stem}\nAnswer:", options, gold, own)
 
@@ -118,7 +121,7 @@ def _clause(sentence: str) -> str:
 
 
 def storycloze(item: Item) -> Iterator[Example]:
-    """Figure G.16: four sentences, then an ending."""
+    """Figure G.17: four sentences, then an ending."""
     if item.has("InputSentence1"):
         names = [f"InputSentence{number}" for number in range(1, 5)]
         ends = ("RandomFifthSentenceQuiz1", "RandomFifthSentenceQuiz2")
@@ -135,7 +138,7 @@ def storycloze(item: Item) -> Iterator[Example]:
 
 
 def race(item: Item) -> Iterator[Example]:
-    """Figures G.1 and G.2, a question at a time: article, question, answers."""
+    """Figures G.1 and G.3, a question at a time: article, question, answers."""
     article = item.text("article").strip()
     if item.has("questions"):  # a file an article, as its authors publish it
         questions, answers = item.texts("questions"), item.texts("answers")
@@ -174,7 +177,7 @@ def boolq_without_passage(item: Item) -> Iterator[Example]:
 
 
 def cb(item: Item) -> Iterator[Example]:
-    """Figure G.33: premise, hypothesis, true, false or neither."""
+    """Figure G.30: premise, hypothesis, true, false or neither."""
     gold = _label(item, ("entailment", "contradiction", "neutral"))
     context = (
         f"{item.text('premise')}\nquestion: {item.text('hypothesis')} true, false, or neither?"
@@ -191,11 +194,11 @@ def rte(item: Item) -> Iterator[Example]:
 
 
 def anli(item: Item) -> Iterator[Example]:
-    """Figures G.7, G.10 and G.14: premise, hypothesis, True, Neither or False."""
+    """Figures G.2, G.7 and G.10: premise, hypothesis, True, Neither or False."""
     premise = item.text("context" if item.has("context") else "premise")
     label = {"e": "0", "n": "1", "c": "2"}.get(str(item.get("label")), str(item.get("label")))
     gold = Item(item.where, {"label": label}).one_of("label", ("0", "1", "2"))
-    context = f"{premise}\nQuestion: {item.text('hypothesis')} True, False, or Neither?\nAnswer:"
+    context = f"{premise}\nQuestion: {item.text('hypothesis')} True, False, or Neither?"
     yield choosing(context, ("True", "Neither", "False"), gold, item.name("uid"))
 
 
@@ -208,7 +211,7 @@ def _label(item: Item, names: tuple[str, ...]) -> int:
 
 
 def winogrande(item: Item) -> Iterator[Example]:
-    """Figure G.17, partial scoring: what is behind the blank, after each of the two fillings."""
+    """Figure G.14, partial scoring: what is behind the blank, after each of the two fillings."""
     if item.has("instruction"):
         sentence, options, gold = _instruction(item, _SENTENCE, "option")
         own = ""
@@ -220,3 +223,31 @@ def winogrande(item: Item) -> Iterator[Example]:
     if not blank or not after.strip():
         raise item.wrong("there is no blank with text behind it in the sentence", repr(sentence))
     yield Example(tuple((before + option, after) for option in options), gold, own=own)
+
+
+def winograd(item: Item) -> Iterator[Example]:
+    """Figure G.13, partial scoring: what is behind the pronoun, after each noun in its place."""
+    text, pronoun, options = item.text("text"), item.text("pronoun"), item.texts("options")
+    start = item.number("pronoun_loc")
+    # Copies differ in white space, so that the place may be that of a neighbouring character.
+    found = re.finditer(rf"\b{re.escape(pronoun)}\b", text)
+    place = min(found, key=lambda one: abs(one.start() - start), default=None)
+    if place is None or abs(place.start() - start) > _MOST_OFF or not text[place.end() :].strip():
+        raise item.wrong(f"the pronoun {pronoun!r} with text behind it is not at {start}")
+    before = re.sub(" +", " ", text[: place.start()])
+    after = re.sub(" +", " ", text[place.end() :])
+    gold = item.number("label")
+    if not 0 <= gold < len(options):
+        raise item.wrong(f"there is no option {gold}")
+    begins = not before.strip() or before.rstrip().endswith((".", "!", "?"))
+    nouns = (_in_place(option, pronoun, begins=begins) for option in options)
+    yield Example(tuple((before + noun, after) for noun in nouns), gold)
+
+
+def _in_place(option: str, pronoun: str, *, begins: bool) -> str:
+    """Return a noun as it stands for a pronoun: "The fox" in a sentence, "the fox's" for "his"."""
+    first, *rest = option.split(" ")
+    if not begins and first in _DETERMINERS:
+        first = first.lower()
+    noun = " ".join((first, *rest))
+    return f"{noun}'s" if pronoun.lower() in _POSSESSIVE and not noun.endswith("'s") else noun

@@ -63,7 +63,7 @@ def triviaqa(item: Item) -> Iterator[Example]:
 
 
 def naturalqs(item: Item) -> Iterator[Example]:
-    """Figure G.36: a question of the open-domain version; each of its answers is accepted."""
+    """Figure G.24: a question of the open-domain version; each of its answers is accepted."""
     yield writing(_asked(item.text("question")), item.texts("answer"))
 
 

@@ -67,6 +67,18 @@ class Item:
             raise self.wrong(f"the field {path!r} is no list of texts")
         return tuple(found)
 
+    def each(self, path: str) -> Iterator[Item]:
+        """Yield the elements of the list at a path, which say their place in it.
+
+        Raises:
+            InputError: There is no list, or nothing in it.
+        """
+        found = self.get(path)
+        if not isinstance(found, list) or not found:
+            raise self.wrong(f"the field {path!r} is no list with anything in it")
+        for number, value in enumerate(found, start=1):
+            yield Item(f"{self.where}, {path} {number}", value)
+
     def number(self, path: str) -> int:
         """Return the integer at a path, also where it is written as text."""
         found = self.get(path)

@@ -16,18 +16,19 @@ from typing import Any
 from corpus import storage
 from corpus.errors import InputError, RecipeError
 from corpus.trainer.config import find_mixture
-from corpus.trainer.evaluation import arithmetic, items, texts
+from corpus.trainer.evaluation import arithmetic, bleu, items, marks, texts
 from corpus.trainer.evaluation.config import EvaluateConfig, TaskConfig, TextConfig
 from corpus.trainer.evaluation.example import Example
 from corpus.trainer.evaluation.judge import Judge, answer_ends
 from corpus.trainer.evaluation.outcomes import Outcome
 from corpus.trainer.evaluation.prompts import Prompts
 from corpus.trainer.evaluation.scoring import Scorer
-from corpus.trainer.evaluation.tasks import BLANK_INSTRUCTION, TASKS, Task
+from corpus.trainer.evaluation.task import Task
+from corpus.trainer.evaluation.tasks import TASKS
 from corpus.trainer.pretrained import Pretrained
 from corpus.trainer.sequences import MixtureSequences
 
-VERSION = 1  # of what the numbers mean; part of every key
+VERSION = 2  # of what the numbers mean; part of every key
 _POOL = 2000  # questions that the examples of prompts are drawn from, where questions are made
 
 
@@ -81,11 +82,6 @@ def jobs(config: EvaluateConfig, opened: Pretrained, facts: dict[str, Any]) -> I
         yield from _text_jobs(config, text, f"lm.{number}", opened, context, facts)
 
 
-_SHOWN = {
-    "choice": ("accuracy",),
-    "word": ("accuracy", "accuracy_with_stop_words", "word_perplexity"),
-    "written": ("exact_match", "f1"),
-}
 _UNITS = {"word": "word_perplexity", "char": "bits_per_character", "byte": "bits_per_byte"}
 
 
@@ -105,6 +101,10 @@ def _task_job(
             where=f"{key}.task",
             fix="Leave the task out, or evaluate a model with a longer context",
         )
+    versions = {}
+    if task.grade is marks.translation:
+        bleu.require(f"{key}.task")
+        versions["sacrebleu"] = bleu.version()
     paths = items.files(wanted.path, key=f"{key}.path") if wanted.path else []
     train = items.files(wanted.train, key=f"{key}.train") if wanted.train and shots else []
     settings = wanted.model_dump(exclude={"shots", "path", "train", "name", "decontaminated"})
@@ -113,16 +113,16 @@ def _task_job(
         examples = _examples(config, wanted, task, paths, shots)
         pool = _pool(config, wanted, task, train, shots)
         scorer = Scorer(opened.model, context, max(1, context // 2), config.batch_tokens)
-        blank = shots > 0 and task.blank is not None
         prompts = Prompts(
             name=wanted.task,
             seed=config.seed,
             pool=pool,
             shots=shots,
             delimiter=task.delimiter,
-            instruction=BLANK_INSTRUCTION if blank else task.instruction,
+            instruction=task.instruction_of(shots),
             tokenizer=opened.tokenizer,
             room=context,
+            same=task.same_examples,
         )
         stop = answer_ends(opened.tokenizer)
         beams = wanted.beams or task.beams
@@ -133,11 +133,12 @@ def _task_job(
         name=wanted.label,
         setting={0: "zero-shot", 1: "one-shot"}.get(shots, "few-shot"),
         shots=shots,
-        metrics=_SHOWN[task.kind],
+        metrics=task.metrics,
         benchmark=wanted.decontaminated or wanted.label,
         facts={
             **facts,
             **settings,
+            **versions,
             "seed": config.seed,
             "shots": shots,
             "files": _digests(paths),
@@ -170,30 +171,30 @@ def _pool(
     if wanted.generate is not None and not train:
         first = wanted.generate
         return list(arithmetic.questions(wanted.task, seed=config.seed, first=first, count=_POOL))
-    return list(read_examples(task, train, with_prompt=True))
+    return list(read_examples(task, train, with_prompt=True, solved=True))
 
 
-def read_examples(task: Task, paths: Sequence[str], *, with_prompt: bool) -> Iterator[Example]:
+def read_examples(
+    task: Task, paths: Sequence[str], *, with_prompt: bool, solved: bool = False
+) -> Iterator[Example]:
     """Yield the examples of files, in their order.
 
     Args:
         task: Their task.
         paths: The files.
         with_prompt: Other examples stand before them.
+        solved: They are to stand in prompts.
 
     Raises:
         InputError: A file cannot be read, or is not that of the task.
     """
-    parse = task.blank if with_prompt and task.blank is not None else task.parse
     for path in paths:
-        found = items.read(path, is_json=task.is_json)
-        if task.parse_all is not None:
-            examples = task.parse_all(found)
-        else:
-            assert parse is not None
-            examples = itertools.chain.from_iterable(map(parse, found))
         number = 0
-        for number, example in enumerate(examples, start=1):
+        examples = task.examples(
+            items.read(path, is_json=task.is_json), with_prompt=with_prompt, solved=solved
+        )
+        for example in examples:
+            number += not example.part  # parts of one item share its number
             yield replace(example, place=f"{storage.name(path)}:{number}")
         if not number:
             raise InputError("there is no example in this file", where=path)

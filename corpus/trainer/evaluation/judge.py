@@ -21,12 +21,10 @@ from corpus.trainer.evaluation.outcomes import Outcome
 from corpus.trainer.evaluation.prompts import Prompt, Prompts
 from corpus.trainer.evaluation.requests import encode, request
 from corpus.trainer.evaluation.scoring import Score, Scorer
-from corpus.trainer.evaluation.tasks import LENGTH_PENALTY, Task
+from corpus.trainer.evaluation.task import LENGTH_PENALTY, Task
 from corpus.trainer.sampling import generate
 
 _GROUP = 64  # examples whose requests are held at once
-# Log-probabilities that differ by less are equal: padding moves them by about as much.
-_TIE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +84,11 @@ class Judge:
             rules["character"] = [
                 value / max(1, size) for value, size in zip(sums, sizes, strict=True)
             ]
-            right = {
-                f"accuracy_by_{name}": credit(values, one.gold) for name, values in rules.items()
-            }
             yield Outcome.of(
                 one,
                 shots=prompt.shots,
                 cut=max(score.cut for score in own),
-                right={"accuracy": credit(rules[self.task.rule], one.gold), **right},
+                **self.task.choose(one, rules, self.task.rule),
                 details={
                     "gold": one.gold,
                     "chosen": int(np.argmax(rules[self.task.rule])),
@@ -135,18 +130,16 @@ class Judge:
             )
 
     def _written(self, group: Sequence[Example], prompts: Sequence[Prompt]) -> Iterator[Outcome]:
-        """Yield outcomes of written answers: exact match, and F1 where words count."""
+        """Yield outcomes of written answers, by the metrics of the task."""
         for one, prompt in zip(group, prompts, strict=True):
             tokens = encode(self.tokenizer, prompt.text + one.pairs[0][0])
             cut = max(0, len(tokens) - (self.scorer.context - self.task.tokens + 1))
             answer = answers.written(self._write(tokens[cut:].tolist()))
-            match = answers.exact_match(answer, one.answers, normalized=self.task.normalized)
             yield Outcome.of(
                 one,
                 shots=prompt.shots,
                 cut=cut,
-                right={"exact_match": match},
-                means={"f1": answers.f1(answer, one.answers)} if self.task.normalized else {},
+                **self.task.grade(answer, one),
                 details={"gold": one.answers[0], "answer": answer},
             )
 
@@ -201,16 +194,6 @@ class LongestOf:
         texts = (prompt + context + completion for context, completion in self.example.pairs)
         # The last token is predicted and not shown.
         return max(len(encode(self.tokenizer, text)) for text in texts) - 1
-
-
-def credit(values: Sequence[float], gold: int) -> float:
-    """Return 1 if the right choice has the highest value, 0 if not, 1/n in a tie of n.
-
-    So a model that sees no difference between n choices is right one time in n.
-    """
-    best = max(values)
-    tied = [number for number, value in enumerate(values) if best - value <= _TIE]
-    return 1 / len(tied) if gold in tied else 0.0
 
 
 def answer_ends(tokenizer: Tokenizer) -> frozenset[int]:

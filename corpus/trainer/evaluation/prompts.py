@@ -3,7 +3,8 @@
 "We evaluate each example in the evaluation set by randomly drawing K examples from that task's
 training set as conditioning, delimited by 1 or 2 newlines". The draw is a function of the seed, the
 task and the example's identifier: the same for every model and every number of examples before it.
-An example is never in its own prompt, nor is one that reads the same. Where K examples are more
+An example is never in its own prompt, nor is one that reads the same, or that belongs to the same
+conversation or question. Where K examples are more
 than the context holds, the last ones drawn are left out, and the report says how many there were.
 """
 
@@ -46,6 +47,7 @@ class Prompts:
         instruction: Before the first.
         tokenizer: To know what fits.
         room: Tokens that a prompt and its example may have.
+        same: The draw is the same for all examples.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Prompts:
     instruction: str
     tokenizer: Tokenizer
     room: int
+    same: bool = False
     _lengths: dict[int, int] = field(default_factory=dict)
 
     def __call__(self, example: Example, *, longest: Callable[[str], int]) -> Prompt:
@@ -78,7 +81,8 @@ class Prompts:
         if not self.shots or not self.pool:
             return []
         size = np.uint64(len(self.pool))
-        key = np.uint64(permutation.key(self.seed, self.name, example.id))
+        of = "" if self.same else example.id
+        key = np.uint64(permutation.key(self.seed, self.name, of))
         found: list[int] = []
         for start in range(0, len(self.pool), self.shots + 1):
             end = min(len(self.pool), start + self.shots + 1)
@@ -87,7 +91,7 @@ class Prompts:
                 places, np.full_like(places, size), np.full_like(places, key)
             )
             for number in drawn.tolist():
-                if self.pool[number].solved != example.solved:
+                if not _alike(self.pool[number], example):
                     found.append(number)
                 if len(found) == self.shots:
                     return found
@@ -111,3 +115,8 @@ class Prompts:
             if tokens > self.room + 8 * (shots + 1):
                 return shots
         return len(drawn)
+
+
+def _alike(one: Example, other: Example) -> bool:
+    """Say whether examples read the same, or are about the same text where that tells too much."""
+    return one.solved == other.solved or bool(one.about and one.about == other.about)

@@ -22,20 +22,23 @@ def describe(results: Mapping[str, Any]) -> Iterator[Block]:
         f"model {model['weights'][:12]}, {model['parameters']:,} parameters, "
         f"step {model['step']:,}, context {results['context']:,}"
     )
-    for row in {row["label"]: row for row in rows}.values():
+    examples: dict[str, int] = {}  # a metric may be over some of them
+    for row in results["results"]:
+        examples[row["label"]] = max(row["n"], examples.get(row["label"], 0))
+    for label, row in {row["label"]: row for row in rows}.items():
         if row["k_reduced"]:
             yield (
-                f"{row['label']}: {row['k_reduced']:,} of {row['n']:,} prompts have fewer than "
+                f"{label}: {row['k_reduced']:,} of {examples[label]:,} prompts have fewer than "
                 f"{row['k']} examples, {row['k_mean']:.1f} on average: no more fit or are there"
             )
         if row["cut"]:
             yield (
-                f"{row['label']}: the beginning of {row['cut']:,} of {row['n']:,} prompts was cut "
-                "off: the context is too short"
+                f"{label}: the beginning of {row['cut']:,} of {examples[label]:,} prompts was "
+                "cut off: the context is too short"
             )
         if row.get("lines_left_as_they_were"):
             yield (
-                f"{row['label']}: {row['lines_left_as_they_were']:,} lines were scored as they "
+                f"{label}: {row['lines_left_as_they_were']:,} lines were scored as they "
                 "are: de-tokenized, their words could not be told"
             )
 
@@ -71,4 +74,5 @@ def _cells(row: Mapping[str, Any], *, with_clean: bool) -> list[str]:
 def _number(metric: str, value: float) -> str:
     if metric.startswith(_SHARES):
         return f"{100 * value:.2f}"
-    return f"{value:.2f}" if metric.endswith("perplexity") else f"{value:.4f}"
+    is_large = metric.endswith("perplexity") or metric.startswith("bleu")
+    return f"{value:.2f}" if is_large else f"{value:.4f}"

@@ -22,6 +22,7 @@ from corpus import storage
 from corpus.errors import InputError, RecipeError
 from corpus.trainer import checkpoint
 from corpus.trainer.device import choose_device
+from corpus.trainer.evaluation import bleu
 from corpus.trainer.evaluation.clean import Overlaps
 from corpus.trainer.evaluation.config import EvaluateConfig
 from corpus.trainer.evaluation.jobs import VERSION, Job, jobs
@@ -132,10 +133,8 @@ def _outcomes(output: str, job: Job) -> tuple[list[Outcome], bool]:
 def _rows(job: Job, outcomes: Sequence[Outcome], overlaps: Overlaps | None) -> list[dict[str, Any]]:
     """Return a row for each metric of a job."""
     clean: dict[str, Estimate] = {}
-    number = 0
     if overlaps is not None and job.setting != "language modelling":
         chosen = overlaps.clean(job.benchmark, outcomes)
-        number = len(chosen)
         clean = {one.metric: one for one in estimates(chosen)}
     shots = [outcome.shots for outcome in outcomes]
     facts = {
@@ -155,18 +154,20 @@ def _rows(job: Job, outcomes: Sequence[Outcome], overlaps: Overlaps | None) -> l
     rows = []
     for one in estimates(outcomes):
         row = {**facts, **asdict(one), "shown": one.metric in job.metrics}
+        if one.metric in bleu.TOKENIZATIONS:
+            row["signature"] = bleu.signature(one.metric)
         if overlaps is not None:
-            row["clean"] = _clean(clean.get(one.metric), one, number)
+            row["clean"] = _clean(clean.get(one.metric), one)
         rows.append(row)
     return rows
 
 
-def _clean(clean: Estimate | None, every: Estimate, number: int) -> dict[str, Any] | None:
+def _clean(clean: Estimate | None, every: Estimate) -> dict[str, Any] | None:
     """Return a result on clean examples, and by how much it differs, relative to all."""
     if clean is None:
         return None
     change = (clean.value - every.value) / every.value if every.value else None
-    return {**asdict(clean), "n": number, "relative_difference": change}
+    return {**asdict(clean), "relative_difference": change}
 
 
 def _line(rows: Sequence[dict[str, Any]], is_new: bool) -> str:

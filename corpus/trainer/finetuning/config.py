@@ -19,8 +19,6 @@ Kind = Literal["classification", "entailment", "similarity", "multiple_choice"]
 Metric = Literal["accuracy", "macro_f1", "matthews", "pearson"]
 AnswerForm = Literal["index", "number", "letter", "text", "key"]
 
-PAIRS = ("entailment", "similarity")
-
 
 class FieldsConfig(Settings):
     """Which field of a line holds what: names, or dotted paths through objects and lists."""

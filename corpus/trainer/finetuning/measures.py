@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.trainer.intervals import wilson
+from corpus.metering.intervals import wilson
 
 RESAMPLES = 1000
 _CELLS = 4_000_000  # of resampled confusion tables that are held at a time

@@ -86,7 +86,12 @@ def export_model(path: str, *, to: str, force: bool = False) -> Exported:
             metadata={"format": "pt"},
         )
         difference = require_parity(model, config, load_file(temporary), where=opened.folder)
-    files = tokenizer_files(opened.tokenizer.ranks_file(), context=shape.context)
+    files = tokenizer_files(
+        opened.tokenizer.ranks_file(),
+        context=shape.context,
+        end_of_text=end_of_text,
+        size=opened.tokenizer.vocabulary_size,
+    )
     for name, data in files.items():
         storage.write_bytes(storage.join(to, name), data)
     ends = {"bos_token_id": end_of_text, "eos_token_id": end_of_text}

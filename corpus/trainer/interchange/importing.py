@@ -7,7 +7,7 @@ Pickled weights are not read: loading them runs what they contain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,12 +20,11 @@ from corpus import storage
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.text import tokenizer
 from corpus.text.tokenizer import Tokenizer
-from corpus.text.vocabulary import from_ranks
 from corpus.trainer import checkpoint
 from corpus.trainer.interchange.carriers import CLASSES, config_of, from_carrier, not_ours, shape_of
 from corpus.trainer.interchange.exporting import CONFIG, WEIGHTS
 from corpus.trainer.interchange.parity import require_parity
-from corpus.trainer.interchange.tokenizer_files import TOKENIZER
+from corpus.trainer.interchange.tokenizer_files import TOKENIZER, TOKENIZER_CONFIG
 from corpus.trainer.model import GPT
 from corpus.trainer.optimizer import adamw
 from corpus.trainer.presets import Architecture
@@ -74,7 +73,11 @@ def import_model(path: str, *, to: str, vocabulary: str | None = None) -> Import
     if not isinstance(config, dict):
         raise not_ours(place, "It is no object")
     shape, kind = shape_of(config, where=place), str(config["model_type"])
-    encoder = _tokenizer(vocabulary or storage.join(path, TOKENIZER), shape)
+    if vocabulary is None:
+        named = _end_of_text(path, config)
+        encoder = _tokenizer(storage.join(path, TOKENIZER), shape, named)
+    else:
+        encoder = _tokenizer(vocabulary, shape, None)
     tensors = _read_tensors(path)
     with torch.device("meta"):
         model = GPT(shape, dropout=0.0)
@@ -108,24 +111,54 @@ def import_model(path: str, *, to: str, vocabulary: str | None = None) -> Import
     )
 
 
-def _tokenizer(path: str, shape: Architecture) -> Tokenizer:
-    """Return the tokenizer of the folder, if a checkpoint can hold it.
+def _tokenizer(path: str, shape: Architecture, end_of_text: str | int | None) -> Tokenizer:
+    """Return a model's tokenizer.
+
+    Args:
+        path: Where it is.
+        shape: Of the model.
+        end_of_text: What ends a document, where another file says so.
 
     Raises:
         InputError: It is missing, no byte-level BPE with the GPT-2 split, or not of this model.
     """
-    encoder = tokenizer.load(path)
-    # A checkpoint has the ranks alone, and end of text is the id after them.
-    ranks = from_ranks(encoder.ranks_file(), name=encoder.name, where=path)
-    if (ranks.size, ranks.end_of_text) != (shape.vocabulary_size, encoder.end_of_text):
+    encoder = tokenizer.load(path, end_of_text=end_of_text)
+    if encoder.vocabulary_size != shape.vocabulary_size:
         raise InputError(
             "the tokenizer is not one that this model can be used with",
             where=path,
-            why=f"It has {ranks.size:,} tokens with end of text as the last, and the model has "
+            why=f"It has {encoder.vocabulary_size:,} tokens, and the model has "
             f"{shape.vocabulary_size:,}",
             fix="Name the vocabulary of the model with --vocabulary",
         )
     return encoder
+
+
+def _end_of_text(path: str, config: Mapping[str, Any]) -> str | int | None:
+    """Return the token that ends a document, or its id, as a folder names it; None if it does not.
+
+    The tokenizer's own file comes first: `config.json` of a class has an id also where no one set
+    it, which then is none of the tokenizer's.
+
+    Raises:
+        InputError: What it names is no token.
+    """
+    place = storage.join(path, TOKENIZER_CONFIG)
+    content = storage.read_json(place) if storage.exists(place) else {}
+    named = content.get("eos_token") if isinstance(content, dict) else None
+    if isinstance(named, dict):  # an AddedToken, written out
+        named = named.get("content")
+    if named is not None:
+        if not isinstance(named, str):
+            raise InputError("eos_token is not text", where=place, fix="Name the token that it is")
+        return named
+    id = config.get("eos_token_id")
+    if not isinstance(id, int) or isinstance(id, bool):
+        return None
+    whole = storage.read_json(storage.join(path, TOKENIZER))
+    added = whole.get("added_tokens") if isinstance(whole, dict) else None
+    known = added if isinstance(added, list) else []
+    return id if any(isinstance(t, dict) and t.get("id") == id for t in known) else None
 
 
 def _read_tensors(path: str) -> dict[str, Tensor]:

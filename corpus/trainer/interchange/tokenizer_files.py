@@ -14,18 +14,30 @@ from typing import Any
 from corpus.text.bpe_training import tokenizer_json
 from corpus.text.vocabulary import END_OF_TEXT, from_ranks
 
-TOKENIZER = "tokenizer.json"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
-def tokenizer_files(ranks: bytes, *, context: int) -> dict[str, bytes]:
+def tokenizer_files(
+    ranks: bytes, *, context: int, end_of_text: int | None = None, size: int | None = None
+) -> dict[str, bytes]:
     """Return the content of each file.
 
     Args:
         ranks: The vocabulary as a tiktoken ranks file.
         context: Longest sequence of the model in tokens.
+        end_of_text: Its id, where it is not the one behind all ranks.
+        size: One more than the largest id; given with `end_of_text`.
     """
-    vocabulary = from_ranks(ranks, name="vocabulary", where="vocabulary.tiktoken")
-    whole = tokenizer_json(sorted(vocabulary.ranks, key=vocabulary.ranks.__getitem__))
+    vocabulary = from_ranks(
+        ranks,
+        name="vocabulary",
+        where="vocabulary.tiktoken",
+        end_of_text=end_of_text,
+        size=size,
+    )
+    ids = sorted(vocabulary.ranks.values())
+    tokens = sorted(vocabulary.ranks, key=vocabulary.ranks.__getitem__)
+    whole = tokenizer_json(tokens, ids=ids, end_of_text=vocabulary.end_of_text)
     model = json.loads(whole)["model"]
     merges = ["#version: 0.2", *(" ".join(pair) for pair in model["merges"])]
     special = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
@@ -39,7 +51,7 @@ def tokenizer_files(ranks: bytes, *, context: int) -> dict[str, bytes]:
         TOKENIZER: whole,
         "vocab.json": _json(model["vocab"] | {END_OF_TEXT: vocabulary.end_of_text}),
         "merges.txt": "\n".join([*merges, ""]).encode(),
-        "tokenizer_config.json": _json(config),
+        TOKENIZER_CONFIG: _json(config),
         "special_tokens_map.json": _json(special),
     }
 

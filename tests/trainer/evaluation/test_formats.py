@@ -23,6 +23,10 @@ SENTENCE = (
     "Please choose the correct answer to fill in the blank to complete the given sentence: "
     "Ann saw Bea because _ was near.\n\nOption1: Ann Option2: Bea Answer format: option1/option2"
 )
+SCHEMA = {"text": "Ann saw Bo; she ran.", "pronoun": "she", "pronoun_loc": 12} | {
+    "options": ["Ann", "Bo"],
+    "label": 0,
+}
 STORY = {f"InputSentence{n}": f"Line {n}." for n in range(1, 5)}
 
 # Parser, item, the context of the right answer, its completions, the right one, the identifier.
@@ -151,7 +155,7 @@ CHOICES: list[tuple[Parse, dict[str, Any], str, list[str], int, str]] = [
     (
         formats_choice.anli,
         {"uid": "u", "context": "P.", "hypothesis": "H.", "label": "c"},
-        "P.\nQuestion: H. True, False, or Neither?\nAnswer:",
+        "P.\nQuestion: H. True, False, or Neither?",
         [" True", " Neither", " False"],
         2,
         "u",
@@ -185,6 +189,50 @@ def test_winogrande_shares_the_completion_and_not_the_context(item: dict[str, st
         ("Ann saw Bea because Bea", " was near."),
     )
     assert example.gold == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "pronoun", "options", "expected"),
+    [
+        (
+            "The fox met Ann. It ran.",
+            "It",
+            ["The fox", "Ann"],
+            ["The fox met Ann. The fox", "The fox met Ann. Ann"],
+        ),
+        (
+            "The fox saw Ann and fled as she ran.",
+            "she",
+            ["The fox", "Ann"],
+            ["The fox saw Ann and fled as the fox", "The fox saw Ann and fled as Ann"],
+        ),
+        (
+            "Ann took from the fox its food.",
+            "its",
+            ["Ann", "The fox's"],
+            ["Ann took from the fox Ann", "Ann took from the fox the fox's"],
+        ),
+        (
+            "Bob hit Joe and his arm broke.",
+            "his",
+            ["Bob", "Joe's"],
+            ["Bob hit Joe and Bob's", "Bob hit Joe and Joe's"],
+        ),
+    ],
+)
+def test_winograd_puts_each_noun_in_the_place_of_the_pronoun(
+    text: str, pronoun: str, options: list[str], expected: list[str]
+) -> None:
+    at = text.rindex(pronoun)
+    item = {"text": text, "pronoun": pronoun, "pronoun_loc": at, "options": options, "label": 1}
+    (example,) = formats_choice.winograd(Item("f:1", item))
+    assert [pair[0] for pair in example.pairs] == expected
+    assert {pair[1] for pair in example.pairs} == {text[at + len(pronoun) :]}
+    assert example.gold == 1
+    # A copy with another space before the pronoun, and its old place.
+    spaced = {**item, "text": text.replace(" ", "  ", 1)}
+    (again,) = formats_choice.winograd(Item("f:1", spaced))
+    assert again == example
 
 
 def test_race_file_of_an_article_becomes_an_example_a_question() -> None:
@@ -256,6 +304,10 @@ def test_item_with_an_answer_becomes_its_prompt(
         (formats_choice.hellaswag, {"ctx": "c", "endings": ["a"], "label": 1}, "no ending 1"),
         (formats_choice.boolq, {"passage": "p", "question": "q", "answer": "yes"}, "neither true"),
         (formats_choice.winogrande, {"sentence": "No blank.", "option1": "a"}, "option2"),
+        (formats_choice.winograd, {**SCHEMA, "pronoun_loc": 3}, "is not at 3"),
+        (formats_choice.winograd, {**SCHEMA, "text": "Ann saw Bo; she"}, "is not at 12"),
+        (formats_choice.winograd, {**SCHEMA, "label": 2}, "no option 2"),
+        (formats_choice.winograd, {"text": "Ann"}, "no field 'pronoun'"),
         (formats_written.lambada, {"text": "one"}, "fewer than two words"),
         (formats_written.naturalqs, {"question": "q", "answer": "A"}, "no list of texts"),
         (formats_written.webqs, {"utterance": "q", "targetValue": "(list)"}, "no description"),

@@ -13,7 +13,7 @@ from corpus.text.tokenizer import Tokenizer
 from corpus.trainer.evaluation import arithmetic
 from corpus.trainer.evaluation.example import Example
 from corpus.trainer.evaluation.items import Item
-from corpus.trainer.evaluation.judge import Judge, answer_ends, credit
+from corpus.trainer.evaluation.judge import Judge, answer_ends
 from corpus.trainer.evaluation.outcomes import Outcome, estimates
 from corpus.trainer.evaluation.prompts import Prompts
 from corpus.trainer.evaluation.tasks import TASKS
@@ -65,9 +65,9 @@ def examples(task: str, *, shots: int = 0) -> list[Example]:
     if task in arithmetic.TESTS:
         return list(arithmetic.questions(task, seed=1, first=0, count=8))
     chosen = TASKS[task]
-    parse = chosen.blank if shots and chosen.blank else chosen.parse
-    assert parse is not None
-    parsed = [one for item in items(task) for one in parse(Item("f", item))]
+    parsed = chosen.examples(
+        (Item("f", item) for item in items(task)), with_prompt=shots > 0, solved=False
+    )
     return [replace(one, place=f"f:{number}") for number, one in enumerate(parsed)]
 
 
@@ -183,14 +183,6 @@ def test_prompt_that_does_not_fit_is_cut_and_counted(encoder: Tokenizer) -> None
     assert all(one.cut > 0 for one in outcomes)
     outcomes = judged("triviaqa", uniform(context=40), encoder, shots=2, beams=1)
     assert all(one.cut > 0 for one in outcomes)
-
-
-@pytest.mark.parametrize(
-    ("values", "gold", "expected"),
-    [([1.0, 2.0], 1, 1.0), ([1.0, 2.0], 0, 0.0), ([2.0, 2.0 + 1e-7, 1.0], 0, 0.5)],
-)
-def test_credit_is_shared_in_a_tie(values: list[float], gold: int, expected: float) -> None:
-    assert credit(values, gold) == expected
 
 
 def test_answers_end_at_any_token_with_a_line_break(encoder: Tokenizer) -> None:

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, matthews_corrcoef, precision_recall_fscore_support
 
+from corpus.metering.intervals import wilson
 from corpus.trainer.finetuning import measures
-from corpus.trainer.intervals import wilson
 
 
 def made(seed: int, *, classes: int, size: int = 200) -> tuple[measures.Ints, measures.Ints]:

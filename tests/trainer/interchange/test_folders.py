@@ -20,6 +20,7 @@ from corpus.trainer.presets import Architecture
 from corpus.trainer.pretrained import open_model
 from tests.trainer.interchange.conftest import KINDS
 
+FILE = "tokenizer.json"
 FILES = {
     "config.json",
     "generation_config.json",
@@ -185,7 +186,7 @@ def no_object(folder: Path) -> None:
         (only_pickles, "pickled weights (.bin, .pt) are not read"),
         (cut, "cannot be read as safetensors"),
         (escape, "names files outside its folder"),
-        (another_vocabulary, "It has 300 tokens with end of text as the last"),
+        (another_vocabulary, "It has 300 tokens, and the model has 304"),
         (no_object, "It is no object"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "there is no such file"),
         (lambda folder: (folder / "config.json").unlink(), "there is no such file"),
@@ -198,6 +199,81 @@ def test_a_folder_that_is_not_whole_is_refused_and_nothing_is_written(
     damage(tmp_path / "there")
 
     with pytest.raises((InputError, IntegrityError)) as caught:
+        import_model(str(tmp_path / "there"), to=str(tmp_path / "back"))
+
+    assert message in str(caught.value)
+    assert not (tmp_path / "back").exists()
+
+
+def end_first(folder: Path) -> None:
+    """Let "</s>" be id 0, "<pad>" the last, and all other ids one more than they were."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    ids = {token: id + 1 for token, id in content["model"]["vocab"].items() if id < 298}
+    content["model"] |= {"vocab": ids, "merges": content["model"]["merges"][:-1]}
+    [end] = content["added_tokens"]
+    content["added_tokens"] = [end | {"id": 0, "content": "</s>"}, end | {"content": "<pad>"}]
+    path.write_text(json.dumps(content))
+
+
+def name_nothing(folder: Path) -> None:
+    change(folder / "tokenizer_config.json", {}, without="eos_token")
+    change(folder / "config.json", {"eos_token_id": 17})  # no added token: no one has set it
+
+
+def change(path: Path, to: Mapping[str, object], *, without: str = "") -> None:
+    content = json.loads(path.read_text()) | to
+    path.write_text(json.dumps({key: v for key, v in content.items() if key != without}))
+
+
+@pytest.mark.parametrize("named", ["text", "token", "id"])
+def test_any_added_token_may_end_a_document_if_the_folder_names_it(
+    named: str, run_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    export_model(str(run_of("gpt2")), to=str(there))
+    end_first(there)
+    name_nothing(there)
+    if named == "id":
+        change(there / "config.json", {"eos_token_id": 0})
+    else:
+        eos: object = "</s>" if named == "text" else {"content": "</s>", "lstrip": False}
+        change(there / "tokenizer_config.json", {"eos_token": eos})
+
+    import_model(str(there), to=str(tmp_path / "back"))
+    encoder = open_model(str(tmp_path / "back")).tokenizer
+    export_model(str(tmp_path / "back"), to=str(tmp_path / "again"))
+    again = tokenizer.load(str(tmp_path / "again" / FILE))
+
+    assert (encoder.end_of_text, encoder.vocabulary_size) == (0, 300)
+    [ids] = encoder.encode(["the cat"])
+    assert min(ids) > 0
+    assert (again.end_of_text, again.digest) == (0, encoder.digest)
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["eos_token_id"] == 0
+    theirs = pytest.importorskip("tokenizers").Tokenizer.from_file(str(tmp_path / "again" / FILE))
+    assert theirs.token_to_id("<|endoftext|>") == 0
+    assert theirs.encode("the cat").ids == ids.tolist()
+    assert theirs.encode("<|endoftext|>").ids == [0]
+
+
+@pytest.mark.parametrize(
+    ("eos", "message"),
+    [
+        (None, "nothing says which one ends a document"),
+        ("</end>", "A document ends with '</end>', and its added tokens are ['</s>', '<pad>']"),
+        (["</s>"], "eos_token is not text"),
+        ({"text": "</s>"}, "nothing says which one ends a document"),
+    ],
+)
+def test_a_tokenizer_whose_end_of_text_is_not_known_is_refused(
+    eos: object, message: str, run_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    export_model(str(run_of("gpt2")), to=str(tmp_path / "there"))
+    end_first(tmp_path / "there")
+    name_nothing(tmp_path / "there")
+    change(tmp_path / "there" / "tokenizer_config.json", {"eos_token": eos})
+
+    with pytest.raises(InputError) as caught:
         import_model(str(tmp_path / "there"), to=str(tmp_path / "back"))
 
     assert message in str(caught.value)

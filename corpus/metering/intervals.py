@@ -1,7 +1,6 @@
-"""Intervals of what is measured on examples: of a share, and the width of the normal distribution.
+"""95 % intervals of what is measured: of a share of examples, and of a mean of a few values.
 
-In: counts. Out: the ends of a 95 % interval. Intervals over seeds are Student's and stand with the
-ablation (corpus.ablation.statistics).
+In: counts, or a variance. Out: the ends of the interval, or half of its width.
 """
 
 from __future__ import annotations
@@ -9,6 +8,18 @@ from __future__ import annotations
 import math
 
 NORMAL = 1.959963984540054  # 97.5 % of the normal distribution lie below
+
+
+def student(variance: float, n: int) -> float:
+    """Return half of the 95 % interval of a mean of a few values (Student 1908).
+
+    Args:
+        variance: Of the mean, as it was estimated from the values.
+        n: How many values, at least two. They scatter like a normal distribution.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.975)) * math.sqrt(variance)
 
 
 def wilson(right: float, total: int) -> tuple[float, float]:
