@@ -158,8 +158,9 @@ def batches(
                 first, last = (0, 1) if rows is None else np.searchsorted(rows, [row, end])
                 if first < last:
                     for batch in parquet.iter_batches(BATCH_ROWS, [group], list(columns)):
-                        yield row, batch
-                        row += len(batch)
+                        start, row = row, row + len(batch)
+                        yield start, batch
+                        del batch  # or it is held while the next one is read
                 row = end
         except (pa.ArrowInvalid, OSError) as error:
             raise damaged(part.documents, error) from error

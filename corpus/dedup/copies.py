@@ -2,7 +2,8 @@
 
 In: the exact keys of all parts, one range of keys a task. Out: `copies`, each document of a text
 that several have except the best of them, with that best one, sorted into an exchange by the span
-of the best one; `dropped` says whether the scope lets it be dropped for that.
+of the best one; `dropped` says whether the scope lets it be dropped for that. By ranges of
+documents: `edges`, the same as edges, and `gone`, those that are dropped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup import exchange
+from corpus.dedup.labels import write_edges
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.prefix import maybe_shared
 from corpus.dedup.signatures import read_signed
@@ -40,6 +42,7 @@ class CopiesTask:
         bits: How many.
         scope: Which documents are compared.
         bounds: The first document of each span of parts.
+        ranges: The first document of each range of parts.
         role: Of the files of keys: "texts", or "urls" for those of addresses.
     """
 
@@ -52,6 +55,7 @@ class CopiesTask:
     bits: int
     scope: Scope
     bounds: tuple[int, ...]
+    ranges: tuple[int, ...]
     role: str = "texts"
     folder: str = ""
 
@@ -71,13 +75,20 @@ def find_copies(task: CopiesTask) -> Shard:
         )
         del table
     found = _copies(_copied(tables, task.scope), task.scope) if tables else SCHEMA.empty_table()
-    path = f"{task.source}/{task.name}.arrow"
-    span = span_of(found["keeper"].to_numpy(), task.bounds)
-    output = exchange.write(task.folder, path, found, span, "copies")
-    dropped = int(found["dropped"].to_numpy().sum())
-    return Shard(
-        task.name, task.source, task.key, (output,), measures={"exact_duplicates": dropped}
+    name = f"{task.source}/{task.name}"
+    ends = found["document"].to_numpy(), found["keeper"].to_numpy()
+    edges = pa.table({"left": np.minimum(*ends), "right": np.maximum(*ends)})
+    gone = found.filter(found["dropped"]).select(["document"])
+    range_ = span_of(gone["document"].to_numpy(), task.ranges)
+    outputs = (
+        exchange.write(
+            task.folder, f"{name}.arrow", found, span_of(ends[1], task.bounds), "copies"
+        ),
+        write_edges(task.folder, f"{name}.edges.arrow", edges, task.ranges),
+        exchange.write(task.folder, f"{name}.gone.arrow", gone, range_, "gone"),
     )
+    measures = {"exact_duplicates": len(gone)}
+    return Shard(task.name, task.source, task.key, outputs, measures=measures)
 
 
 def _copied(tables: list[pa.Table], scope: Scope) -> pa.Table:

@@ -1,8 +1,8 @@
 """Edges: which documents share a band, without a list of all pairs that do.
 
 In: the band keys of all parts, one range of keys a task. Out: `edges`, pairs of document numbers
-that connect all documents of equal keys: each with the one of the smallest number. They are fewer
-than the documents of a band, however many share it.
+that connect all documents of equal keys: each with the one of the smallest number, in an exchange
+by the range of the larger one. They are fewer than the documents of a band, however many share it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.dedup import exchange
+from corpus.dedup.labels import write_edges
 from corpus.dedup.order import Scope
 from corpus.dedup.prefix import maybe_shared
 from corpus.dedup.signatures import read_signed
 from corpus.manifest import Shard
-from corpus.parts import write_table
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -26,7 +26,15 @@ Keys = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class EdgesTask:
-    """One range of band keys: those that begin with the `bits` of `partition`."""
+    """One range of band keys: those that begin with the `bits` of `partition`.
+
+    Attributes:
+        signatures: Folders of the keys.
+        partition: First bits of the keys.
+        bits: How many.
+        scope: Which documents are compared.
+        bounds: The first document of each range of them.
+    """
 
     name: str
     source: str
@@ -36,6 +44,7 @@ class EdgesTask:
     partition: int
     bits: int
     scope: Scope
+    bounds: tuple[int, ...]
     folder: str = ""
 
 
@@ -51,7 +60,7 @@ def find_edges(task: EdgesTask) -> Shard:
         documents = signed.bases[part] + table["position"].to_numpy()
         stars.add(table["key"].to_numpy() ^ group, documents)
     edges = stars.edges()
-    output = write_table(task.folder, f"{task.source}/{task.name}.parquet", edges, "edges")
+    output = write_edges(task.folder, f"{task.source}/{task.name}.arrow", edges, task.bounds)
     return Shard(task.name, task.source, task.key, (output,), measures={"edges": len(edges)})
 
 

@@ -1,9 +1,9 @@
 """Groups: large components parted into what can be similar enough, and new buckets for these.
 
-In: the links, and the members of each pile. Out: for each pile `assigned` (document, component,
-bucket) of its documents that are linked, directly or through others, with another one. One process
-holds some 40 bytes for each document of a large component, and its identifier where a group is too
-large for a bucket: that is cut into tiers, in the order of visits, each a bucket of its own.
+In: the labels of the links, the places of the groups, and the members of each pile. Out: for each
+pile `assigned` (document, component, bucket) of its documents that are linked, directly or through
+others, with another one. Documents of a group that is too large for a bucket are `ranked` instead:
+in the order of visits, for `corpus.dedup.tiers`.
 
 `move` puts the documents of a bucket into others: those of a pile into these, and later what is
 left of a tier into fewer ones.
@@ -12,42 +12,47 @@ left of a tier into fewer ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.dedup import exchange
-from corpus.dedup.components import cut
 from corpus.dedup.order import Scope, visiting_order
 from corpus.dedup.sets import EFFORT, read_bucket, shingle_paths, without_effort
-from corpus.dedup.unions import connect, flatten
-from corpus.manifest import Manifest, Shard, read_manifest
+from corpus.dedup.spans import places
+from corpus.dedup.sums import LARGE, Connected, bucketed
+from corpus.manifest import Output, Shard, read_manifest
 from corpus.parts import read_columns, write_table
+
+RANKED_ROWS = 4096  # of ranked documents that are read at a time
+RANKED = ("source", "score", "length", "id")
+ASSIGNED = ("document", "component", "bucket")
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class GroupsTask:
-    """All groups of a build's large components.
+class AssignTask:
+    """The documents of one range.
 
     Attributes:
-        prefixes: Folder of the piles' members.
-        links: Folder of the links.
+        connected: What is known of linked documents.
+        number: The range.
+        totals: Folder of the places of groups.
+        piles: The piles that have documents of the range, each with the path of its members.
         scope: Which documents are compared.
-        bucket_shingles: Shingles in a bucket.
     """
 
     name: str
     source: str
     key: str
     weight: int
-    prefixes: str
-    links: str
+    connected: Connected
+    number: int
+    totals: str
+    piles: tuple[tuple[int, str], ...]
     scope: Scope
-    bucket_shingles: int
     folder: str = ""
 
 
@@ -58,9 +63,10 @@ class MoveTask:
     Attributes:
         shingles: Folder of the shingles.
         bucket: The bucket.
-        documents: Path of the documents that go on: those assigned to buckets, or what is left of
+        documents: Paths of the documents that go on: those assigned to buckets, or what is left of
             a tier.
         into: The bucket that the latter get into, or -1.
+        tiers: Folder of more that are assigned, to tiers, or None.
     """
 
     name: str
@@ -69,98 +75,68 @@ class MoveTask:
     weight: int
     shingles: str
     bucket: int
-    documents: str
+    documents: tuple[str, ...]
     into: int = -1
+    tiers: str | None = None
     folder: str = ""
 
 
-def find_groups(task: GroupsTask) -> Shard:
-    """Write the new buckets of each pile's documents; the details say how many buckets there are.
+def assign(task: AssignTask) -> Shard:
+    """Write the new buckets of one range's documents, of each pile in a file of its own.
 
-    `details["tiers"]` has, for each group that is cut, the shingles of each of its tiers.
+    `details["piles"]` are the piles of the files that are assigned, and `details["buckets"]` says
+    up to which number there are buckets.
     """
-    prefixes = read_manifest(task.prefixes)
-    paths = [prefixes.path(shard.output("members")) for shard in prefixes.shards]
-    piles = [read_columns(path, ["document", "size"]) for path in paths]
-    sizes = np.concatenate([table["size"].to_numpy() for table in piles])
-    documents = np.concatenate([table["document"].to_numpy() for table in piles])
-    starts = np.cumsum([0, *map(len, piles)])
-    del piles
-    roots = _roots(read_manifest(task.links), documents)
-    labels, group, members = np.unique(roots, return_inverse=True, return_counts=True)
-    totals = np.bincount(group, weights=sizes, minlength=len(labels)).astype(np.int64)
-    several = members > 1
-    large = several & (totals > task.bucket_shingles)
-    of_group = np.full(len(labels), -1, dtype=np.int64)
-    of_group[several & ~large] = cut(totals[several & ~large], task.bucket_shingles)
-    buckets = int(of_group.max(initial=-1)) + 1
-    bucket = of_group[group]
-    tiers: list[list[int]] = []
-    cut_up = np.flatnonzero(large[group])
-    if len(cut_up):
-        order = cut_up[_order(paths, starts, cut_up, group[cut_up], task.scope)]
-        first = buckets
-        for own in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-            tier = cut(sizes[own], task.bucket_shingles)
-            bucket[own] = first + tier
-            tiers.append(np.bincount(tier, weights=sizes[own]).astype(np.int64).tolist())
-            first += len(tiers[-1])
-    outputs = []
-    for index in range(len(paths)):
-        own = np.arange(starts[index], starts[index + 1])
-        own = own[several[group[own]]]
-        table = pa.table(
-            {
-                "document": documents[own],
-                "component": documents[labels[group[own]]],
-                "bucket": bucket[own],
-            }
-        )
-        path = f"{task.source}/{index:06d}.parquet"
-        outputs.append(write_table(task.folder, path, table, "assigned"))
+    totals = read_manifest(task.totals)
+    document, labels, bucket, _ = bucketed(task.connected, totals, task.number)
+    large = bucket == LARGE
+    outputs: list[Output] = []
+    present: list[int] = []
+    ranked: list[pa.Table] = []
+    for pile, path in task.piles:
+        members = read_columns(path, ["document", "size", *RANKED])
+        row, own = places(document, members["document"].to_numpy())
+        row, members = row[own], members.filter(pa.array(own))
+        told = (document[row], labels[row], bucket[row])
+        table = pa.table(dict(zip(ASSIGNED, told, strict=True)))
+        cut_up = large[row]
+        if cut_up.any():
+            kept = table.filter(pa.array(cut_up)).select(["document", "component"])
+            rest = members.filter(pa.array(cut_up)).select(["size", *RANKED])
+            for column in rest.column_names:
+                kept = kept.append_column(column, rest[column])
+            ranked.append(kept.append_column("pile", pa.array(np.full(len(kept), pile))))
+            table = table.filter(pa.array(~cut_up))
+        if len(table):
+            name = f"{task.source}/{task.name}.{pile:06d}.parquet"
+            outputs.append(write_table(task.folder, name, table, "assigned"))
+            present.append(pile)
+    if ranked:
+        table = pa.concat_tables(ranked).combine_chunks()
+        priority = task.scope.priority(table["source"].to_numpy())
+        order = visiting_order(table["component"].to_numpy(), priority, table)
+        block = np.arange(len(order)) // RANKED_ROWS
+        name = f"{task.source}/{task.name}.arrow"
+        table = table.take(pa.array(order))
+        outputs.append(exchange.write(task.folder, name, table, block, "ranked"))
     return Shard(
         task.name,
         task.source,
         task.key,
         tuple(outputs),
-        measures={
-            "grouped": int(members[several].sum()),
-            "groups": int(several.sum()),
-            "largest_group": int(members.max(initial=0)),
-        },
-        details={"buckets": buckets, "tiers": tiers},
+        details={"piles": present, "buckets": int(bucket.max(initial=-1)) + 1},
     )
-
-
-def _roots(links: Manifest, documents: Ints) -> npt.NDArray[Any]:
-    """Return the root of each document's group, by its place among the documents, ascending."""
-    count = len(documents)
-    roots = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
-    for shard in links.shards:
-        table = read_columns(links.path(shard.output("edges")), ["left", "right"])
-        left, right = (table[column].to_numpy() for column in ("left", "right"))
-        connect(roots, np.searchsorted(documents, left), np.searchsorted(documents, right))
-    flatten(roots)
-    return roots
-
-
-def _order(paths: list[str], starts: Ints, rows: Ints, group: Ints, scope: Scope) -> Ints:
-    """Return the order of visits of some of the piles' documents, given by their rows."""
-    tables: list[pa.Table] = []
-    bounds = np.searchsorted(rows, starts)
-    for index, path in enumerate(paths):
-        own = rows[bounds[index] : bounds[index + 1]] - starts[index]
-        if len(own):
-            columns = ["source", "score", "length", "id"]
-            tables.append(read_columns(path, columns).take(pa.array(own)))
-    table = pa.concat_tables(tables)
-    return visiting_order(group, scope.priority(table["source"].to_numpy()), table)
 
 
 def move(task: MoveTask) -> Shard:
     """Write the documents of a bucket that go on, sorted by their new bucket."""
     told = ("component", "bucket") if task.into < 0 else EFFORT
-    chosen = read_columns(task.documents, ["document", *told])
+    tables = [read_columns(path, ["document", *told]) for path in task.documents]
+    if task.tiers is not None:
+        manifest = read_manifest(task.tiers)
+        paths = [manifest.path(output) for shard in manifest.shards for output in shard.outputs]
+        tables += [exchange.read(path, task.bucket, task.bucket + 1) for path in paths]
+    chosen = pa.concat_tables(tables)
     bucket = np.full(len(chosen), task.into, np.int64)
     if task.into < 0:
         chosen = chosen.sort_by([("bucket", "ascending"), ("document", "ascending")])

@@ -1,8 +1,8 @@
 """Links: which documents of large components can be similar enough to one another at all.
 
 In: the records of first shingles, one range of keys a task. Out: `edges`, pairs of document numbers
-that connect all documents of a run of equal keys whose sizes and places allow it. They are fewer
-than the records.
+that connect all documents of a run of equal keys whose sizes and places allow it, in an exchange by
+the range of the larger one. They are fewer than the records.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from corpus.dedup import exchange
 from corpus.dedup.edges import Stars
+from corpus.dedup.labels import write_edges
 from corpus.dedup.prefix import link_runs, maybe_shared
 from corpus.manifest import Shard, read_manifest
-from corpus.parts import write_table
 
 COLUMNS = {"key": np.uint64, "document": np.int64, "size": np.int32, "reach": np.int32}
 # A range of more records than are sorted at a time is read in so many times finer ones (as bits),
@@ -38,6 +38,7 @@ class LinksTask:
         bits: How many.
         rows: Records that are sorted at a time.
         threshold: Least Jaccard index.
+        bounds: The first document of each range of them.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LinksTask:
     bits: int
     rows: int
     threshold: float
+    bounds: tuple[int, ...]
     folder: str = ""
 
 
@@ -57,7 +59,7 @@ def find_links(task: LinksTask) -> Shard:
     manifest = read_manifest(task.prefixes)
     paths = [manifest.path(shard.output("prefixes")) for shard in manifest.shards]
     edges = pa.concat_tables(list(_links(paths, task, task.partition, task.bits)))
-    output = write_table(task.folder, f"{task.source}/{task.name}.parquet", edges, "edges")
+    output = write_edges(task.folder, f"{task.source}/{task.name}.arrow", edges, task.bounds)
     return Shard(task.name, task.source, task.key, (output,))
 
 

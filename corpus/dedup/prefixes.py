@@ -83,7 +83,7 @@ def count_rarity(task: RarityTask) -> Shard:
 
 
 def write_prefixes(task: PrefixesTask) -> Shard:
-    """Write the records of one pile."""
+    """Write the records of one pile; `details["ends"]` are its first and last document."""
     manifest = read_manifest(task.rarity)
     path = manifest.path(manifest.shards[0].output("rarity"))
     counters = read_columns(path, ["count"])["count"].to_numpy()
@@ -115,4 +115,5 @@ def write_prefixes(task: PrefixesTask) -> Shard:
         exchange.write(task.folder, f"{name}.{bits}.arrow", records, partition, "prefixes"),
         write_table(task.folder, f"{name}.parquet", members, "members"),
     )
-    return Shard(task.name, task.source, task.key, outputs)
+    details = {"ends": document[[0, -1]].tolist()}
+    return Shard(task.name, task.source, task.key, outputs, details=details)

@@ -16,10 +16,9 @@ from corpus.dedup import visit
 from corpus.dedup.components import cut
 from corpus.dedup.groups import MoveTask
 from corpus.dedup.order import Scope
+from corpus.dedup.spans import EVERY
 from corpus.dedup.visit import Place, VisitTask
 from corpus.manifest import Manifest
-
-EVERY = "all"  # the source of a shard that is of all sources
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Rounds:
                     weight=1,
                     shingles=place.shingles,
                     bucket=place.bucket,
-                    documents=str(place.left),
+                    documents=(str(place.left),),
                     into=first + int(into[n]),
                 )
                 for n, place in enumerate(group.tiers)

@@ -45,9 +45,11 @@ def read_bucket(paths: Sequence[str], bucket: int) -> pa.Table:
 
 def sets_of(table: pa.Table) -> Sets:
     """Return the column of shingles as offsets and values."""
-    lists = table["shingles"].combine_chunks()
-    if isinstance(lists, pa.ChunkedArray):
-        lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
+    chunks = table["shingles"].chunks
+    if len(chunks) == 1:
+        [lists] = chunks  # of one document that is very long, and not copied
+    else:
+        lists = pa.concat_arrays(chunks) if chunks else pa.array([], table["shingles"].type)
     table = table.drop_columns(["shingles"])
     return Sets(table, np.asarray(lists.offsets).astype(np.int64), np.asarray(lists.values))
 

@@ -160,6 +160,7 @@ def signatures_shard(task: SignaturesTask) -> Shard:
         exact.append(minhash.exact_keys(texts))
         bands.append(minhash.band_keys(signatures, bands=scheme.bands, rows=scheme.rows))
         ids.append(batch.column("id"))
+        del every_row, batch, texts  # or they are held while the next ones are read
     every = pa.table(
         {
             "row": joined(rows, np.int64),

@@ -11,26 +11,35 @@ from corpus.parts import Part
 
 # Documents in a span, some 200 bytes each where all are dropped; one part may have more.
 SPAN_DOCUMENTS = 500_000
+# The same where nothing but numbers is held of each, and where more spans would be many files.
+RANGE_DOCUMENTS, MOST_RANGES = 2_000_000, 1024
+EVERY = "all"  # the source of a shard that is of all sources
 
 Ints = npt.NDArray[np.int64]
 Span = tuple[int, int]
 
 
-def spans(rows: Sequence[int], own: int) -> tuple[Span, ...]:
+def spans(rows: Sequence[int], own: int, most: int = 0) -> tuple[Span, ...]:
     """Return the spans as pairs of part numbers, the second one past the end.
 
     Args:
         rows: Of each part, those of the build and then those of the indexes.
         own: How many of the parts are the build's own; no span has of both.
+        most: Documents in a span, `SPAN_DOCUMENTS` by default.
     """
     found: list[Span] = []
     first, held = 0, 0
     for number, count in enumerate(rows):
-        if number > first and (number == own or held + count > SPAN_DOCUMENTS):
+        if number > first and (number == own or held + count > (most or SPAN_DOCUMENTS)):
             found.append((first, number))
             first, held = number, 0
         held += count
     return (*found, (first, len(rows)))
+
+
+def ranges(rows: Sequence[int], own: int) -> tuple[Span, ...]:
+    """Return larger spans, for what holds a few numbers of each document."""
+    return spans(rows, own, max(RANGE_DOCUMENTS, sum(rows) // MOST_RANGES))
 
 
 def firsts(bases: Ints, found: Sequence[Span]) -> tuple[int, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from corpus.config import DedupScheme
 from corpus.dedup import components, exchange
-from corpus.dedup.components import ComponentsTask, find_components
+from corpus.dedup.components import find_components
 from corpus.dedup.copies import CopiesTask, find_copies
 from corpus.dedup.drops import DropsTask, ListsTask, add_urls, list_drops
 from corpus.dedup.edges import EdgesTask, find_edges
@@ -20,13 +22,13 @@ from corpus.dedup.fates import FatesTask, Setting, resolve_copies
 from corpus.dedup.groups import move
 from corpus.dedup.order import Scope
 from corpus.dedup.parting import Parting
-from corpus.dedup.rounds import EVERY, Group, Rounds
+from corpus.dedup.rounds import Group, Rounds
 from corpus.dedup.shingles import ShinglesTask, write_shingles
 from corpus.dedup.signatures import Signed
-from corpus.dedup.spans import Span, firsts, spans
+from corpus.dedup.spans import EVERY, Span, firsts, ranges, spans
 from corpus.dedup.visit import Place, visit_bucket
 from corpus.engine import Engine
-from corpus.manifest import Manifest, Shard
+from corpus.manifest import Manifest, Shard, fingerprint
 from corpus.parts import Part
 from corpus.progress import Progress
 from corpus.stage_folder import make
@@ -64,18 +66,20 @@ class Steps:
         """Return the manifest of the drops, and the figures of the whole."""
         copies = self._ranges("copies", "texts", CopiesTask, find_copies)
         edges = self._ranges("edges", "bands", EdgesTask, find_edges)
-        connected = self._components(copies, edges)
+        found = ranges(self._documents(), self.signed.own_parts)
+        candidates, figures = find_components(
+            self.key, found, self.signed, self.parts, copies, edges, self._step
+        )
         parted: dict[str, int] = {}
-        visits = list(self._visits(connected, parted))
+        visits = list(self._visits(candidates, parted))
         drops = self._drops(copies, visits)
-        [shard] = connected.shards
         urls = self.addresses.measure("exact_duplicates") if self.addresses else 0
         return drops, {
             "documents": self.signed.own,
             "url_duplicates": urls,
             "index_documents": int(self.signed.bases[-1]) - self.signed.own,
             "exact_duplicates": copies.measure("exact_duplicates"),
-            **shard.measures,
+            **figures,
             **parted,
             "near_duplicates": sum(visit.measure("near_duplicates") for visit in visits),
             "compared": sum(visit.measure("compared") for visit in visits),
@@ -91,71 +95,69 @@ class Steps:
         """Make a step that sorts keys, one range of them a task."""
         most = exchange.COPY_ROWS if step == "copies" else exchange.TASK_ROWS
         bits = exchange.bits(self.signed.rows(role), most)
+        found = self._ranges_of_documents()
+        bounds = {"bounds": found}
+        if step == "copies":
+            bounds = {"bounds": self._bounds(), "ranges": found}
         tasks = [
             task(
                 name=f"{partition:05d}",
                 source=EVERY,
-                key=f"{self.key}-{step}-{partition}-{bits}",
+                key=f"{self.key}-{step}-{partition}-{bits}-{fingerprint(found)[:12]}",
                 weight=1,
                 signatures=self.signed.folders,
                 partition=partition,
                 bits=bits,
                 scope=self.scope,
-                **({"bounds": self._bounds()} if step == "copies" else {}),
+                **bounds,
             )
             for partition in range(1 << bits)
         ]
         return self._step(step, function, tasks)
 
-    def _components(self, copies: Manifest, edges: Manifest) -> Manifest:
-        task = ComponentsTask(
-            name="components",
-            source=EVERY,
-            key=f"{self.key}-components-{components.BUCKET_SHINGLES}-{components.LARGE_SHINGLES}",
-            weight=1,
-            signatures=self.signed.folders,
-            copies=copies.folder,
-            edges=edges.folder,
-            parts=tuple(self.parts),
-            scope=self.scope,
-            bucket_shingles=components.BUCKET_SHINGLES,
-            large_shingles=components.LARGE_SHINGLES,
-        )
-        return self._step("components", find_components, [task])
-
-    def _shingles(self, connected: Manifest) -> Manifest:
-        [shard] = connected.shards
+    def _shingles(self, candidates: Manifest) -> Manifest:
         documents = self.signed.paths("documents")
-        tasks = [
-            ShinglesTask(
-                name=f"{index:06d}",
-                source=EVERY,
-                key=f"{shard.key}-shingles-{index}",
-                weight=output.rows,
-                part=self.parts[index],
-                documents=documents[index],
-                base=int(self.signed.bases[index]),
-                source_number=self.signed.sources[index],
-                candidates=connected.path(output),
-                scheme=self.scheme,
-            )
-            for index, output in zip(shard.details["parts"], shard.outputs, strict=True)
-        ]
+        piles = _buckets(candidates)
+        tasks = []
+        before = 0
+        for shard in candidates.shards:
+            told = (shard.details["parts"], shard.details["large"], shard.outputs)
+            for index, large, output in zip(*told, strict=True):
+                tasks.append(
+                    ShinglesTask(
+                        name=f"{index:06d}",
+                        source=EVERY,
+                        key=f"{shard.key}-shingles-{index}",
+                        weight=output.rows,
+                        part=self.parts[index],
+                        documents=documents[index],
+                        base=int(self.signed.bases[index]),
+                        source_number=self.signed.sources[index],
+                        candidates=candidates.path(output),
+                        scheme=self.scheme,
+                        piles=piles,
+                        before=before,
+                        pile_shingles=components.BUCKET_SHINGLES,
+                    )
+                )
+                before += large
         return self._step("shingles", write_shingles, tasks)
 
-    def _visits(self, connected: Manifest, parted: dict[str, int]) -> Iterator[Manifest]:
+    def _visits(self, candidates: Manifest, parted: dict[str, int]) -> Iterator[Manifest]:
         """Yield a manifest for each round; there is but one unless a component is cut."""
-        [shard] = connected.shards
-        buckets, piles = shard.details["buckets"], shard.details["piles"]
-        if not buckets and not piles:
+        if not any(shard.outputs for shard in candidates.shards):
             return
-        shingles = self._shingles(connected)
-        whole = [Place(shingles.folder, bucket) for bucket in range(buckets)]
+        shingles = self._shingles(candidates)
+        piles = sorted({pile for shard in shingles.shards for pile in shard.details["piles"]})
+        whole = [Place(shingles.folder, bucket) for bucket in range(_buckets(candidates))]
         groups: list[Group] = []
         size = components.BUCKET_SHINGLES
         if piles:
-            parting = Parting(self.key, self.scheme.threshold, self.scope, shingles, self._step)
-            more, groups, figures = parting.run(range(buckets, buckets + piles))
+            bounds = self._ranges_of_documents()
+            parting = Parting(
+                self.key, self.scheme.threshold, self.scope, bounds, shingles, self._step
+            )
+            more, groups, figures = parting.run(piles)
             whole += more
             parted.update(figures)
         yield from Rounds(
@@ -198,8 +200,21 @@ class Steps:
             return drops
         return self._step("lists", add_urls, tasks(ListsTask, "lists", own, drops=drops.folder))
 
+    def _documents(self) -> list[int]:
+        """Return how many documents each part has."""
+        return [int(count) for count in np.diff(self.signed.bases)]
+
+    def _ranges_of_documents(self) -> tuple[int, ...]:
+        found = ranges(self._documents(), self.signed.own_parts)
+        return (*firsts(self.signed.bases, found), int(self.signed.bases[-1]))
+
     def _spans(self) -> tuple[Span, ...]:
         return spans([part.rows for part in self.parts], self.signed.own_parts)
 
     def _bounds(self) -> tuple[int, ...]:
         return firsts(self.signed.bases, self._spans())
+
+
+def _buckets(candidates: Manifest) -> int:
+    """Return how many buckets of whole components there are."""
+    return max(int(shard.details["buckets"]) for shard in candidates.shards)

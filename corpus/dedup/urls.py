@@ -20,7 +20,7 @@ from corpus.dedup import exchange
 from corpus.dedup.copies import CopiesTask, find_copies
 from corpus.dedup.order import Scope
 from corpus.dedup.signatures import joined, scores, signed
-from corpus.dedup.spans import firsts, row_bases, spans
+from corpus.dedup.spans import EVERY, firsts, row_bases, spans
 from corpus.engine import Engine
 from corpus.manifest import Counts, Manifest, Shard, fingerprint, read_manifest
 from corpus.parts import Part, batches, kept_rows, write_table
@@ -28,7 +28,6 @@ from corpus.progress import Progress
 from corpus.stage_folder import make
 
 VERSION = 1
-EVERY = "all"
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,13 @@ class UrlsTask:
 
 @dataclass(frozen=True)
 class UniqueTask:
-    """All parts of a build, of which documents are left out.
+    """The parts of one span, of which documents are left out.
 
     Attributes:
         parts: The parts.
+        first: The number of the first part.
+        base: The number of its first row.
+        span: The span.
         addresses: Folder of the documents with the address of a better one.
     """
 
@@ -57,6 +59,9 @@ class UniqueTask:
     key: str
     weight: int
     parts: tuple[Part, ...]
+    first: int
+    base: int
+    span: int
     addresses: str
     folder: str = ""
 
@@ -134,7 +139,8 @@ def without_duplicates(
     """
     hashed = signed(urls, scope)
     bits = exchange.bits(hashed.rows("urls"), exchange.COPY_ROWS)
-    bounds = firsts(hashed.bases, spans(np.diff(hashed.bases).tolist(), hashed.own_parts))
+    cut = spans(np.diff(hashed.bases).tolist(), hashed.own_parts)
+    bounds = firsts(hashed.bases, cut)
     ranges = [
         CopiesTask(
             name=f"{partition:05d}",
@@ -146,20 +152,35 @@ def without_duplicates(
             bits=bits,
             scope=scope,
             bounds=bounds,
+            ranges=bounds,
             role="urls",
         )
         for partition in range(1 << bits)
     ]
     addresses = make(place, "addresses", find_copies, ranges, engine, progress)
-    task = UniqueTask("unique", EVERY, f"{key}-unique", 1, tuple(found), addresses.folder)
-    unique = make(place, "unique", leave_out, [task], engine, progress)
-    [shard] = unique.shards
-    left = list(found)
-    for index, output in zip(shard.details["parts"], shard.outputs, strict=True):
-        verdict = unique.path(output)
-        left[index] = dataclasses.replace(
-            left[index], verdict=verdict, verdict_sha256=output.sha256
+    tasks = [
+        UniqueTask(
+            name=f"{number:05d}",
+            source=EVERY,
+            key=f"{key}-unique-{number}-{len(cut)}",
+            weight=1,
+            parts=tuple(found[first:last]),
+            first=first,
+            base=bounds[number],
+            span=number,
+            addresses=addresses.folder,
         )
+        for number, (first, last) in enumerate(cut)
+        if first < hashed.own_parts
+    ]
+    unique = make(place, "unique", leave_out, tasks, engine, progress)
+    left = list(found)
+    for shard in unique.shards:
+        for index, output in zip(shard.details["parts"], shard.outputs, strict=True):
+            verdict = unique.path(output)
+            left[index] = dataclasses.replace(
+                left[index], verdict=verdict, verdict_sha256=output.sha256
+            )
     return left, addresses
 
 
@@ -168,18 +189,18 @@ def leave_out(task: UniqueTask) -> Shard:
     manifest = read_manifest(task.addresses)
     numbers = [np.empty(0, np.int64)]
     for shard in manifest.shards:
-        table = exchange.read_all(manifest.path(shard.output("copies")))
-        numbers.append(table["document"].to_numpy()[table["dropped"].to_numpy()])
+        gone = exchange.read(manifest.path(shard.output("gone")), task.span, task.span + 1)
+        numbers.append(gone["document"].to_numpy())
     dropped = np.sort(np.concatenate(numbers))
-    bases = row_bases(task.parts)
+    bases = task.base + row_bases(task.parts)
     starts = np.searchsorted(dropped, bases)
-    present = np.flatnonzero(np.diff(starts)).tolist()
-    outputs = []
-    for index in present:
-        part = task.parts[index]
+    outputs, present = [], []
+    for turn in np.flatnonzero(np.diff(starts)).tolist():
+        part = task.parts[turn]
         kept = kept_rows(part).copy()
-        kept[dropped[starts[index] : starts[index + 1]] - bases[index]] = False
+        kept[dropped[starts[turn] : starts[turn + 1]] - bases[turn]] = False
         table = pa.table({"kept": kept, "score": scores(part)})
-        path = f"{task.source}/{index:06d}.parquet"
+        present.append(task.first + turn)
+        path = f"{task.source}/{present[-1]:06d}.parquet"
         outputs.append(write_table(task.folder, path, table, "verdict"))
     return Shard(task.name, task.source, task.key, tuple(outputs), details={"parts": present})

@@ -24,9 +24,10 @@ from corpus.planning.sources import STAGES, Estimate, amounts, half_interval, wi
 from corpus.planning.times import fit
 
 _SIGMAS = 1.96  # half of the 95 % interval of the normal distribution
-# Memory of the two steps of dedup that one task does for the whole corpus, in bytes a document and
-# a dropped document beyond what the task had in the probe (docs/stages/dedup.md).
-_WHOLE = {"components": (20.0, 0.0), "drops": (0.0, 100.0)}
+# Memory of the two steps of dedup whose tasks are of more documents than the probe has: bytes a
+# document and a dropped document beyond what the task had there, and the documents of a task
+# (docs/stages/dedup.md).
+_SPANS = {"totals": (50.0, 0.0, 2_000_000), "drops": (0.0, 200.0, 500_000)}
 _SHARED = 100_000  # documents of a task of those steps of dedup that many share
 _UNSURE = 0.1  # share of the documents that is worth a note when it is not known
 
@@ -213,7 +214,7 @@ def _step_tasks(
     if owners:
         whole = step in ("crawl", "extract")
         return sum(files(own) if whole else parts(own) for own in owners)
-    if not temporary or step in _WHOLE:
+    if not temporary:
         return float(sums.all_tasks)
     documents = sum(own.amounts.into.get("dedup", 0.0) for own in known.values())
     return max(float(sums.all_tasks), documents / _SHARED)
@@ -228,11 +229,11 @@ def _tasks(own: Known, constants: Constants) -> float:
 def _memory(step: str, by_source: Mapping[str, Sums], known: Mapping[str, Known]) -> float:
     """Return the most bytes that a worker holds for a step."""
     most = float(max(sums.memory for sums in by_source.values()))
-    if step in _WHOLE:
-        each, dropped = _WHOLE[step]
+    if step in _SPANS:
+        each, dropped, span = _SPANS[step]
         into = sum(own.amounts.into.get("dedup", 0.0) for own in known.values())
         kept = sum(own.amounts.kept.get("dedup", 0.0) for own in known.values())
-        most += each * into + dropped * (into - kept)
+        most += (each * into + dropped * (into - kept)) * min(1.0, span / max(into, 1.0))
     return most
 
 

@@ -33,6 +33,7 @@ UInt64s = npt.NDArray[np.uint64]
 
 _SPACE = 0x20
 _WORDS = 1024  # normalised at a time
+_HELD_BYTES = 1 << 16  # of words that are not needed any more, of a long document
 _BLOCK_BYTES = 1 << 16  # of 1024 words whose hashes are computed together; longer ones one by one
 # Base of the polynomial over word hashes: odd, so that no word is shifted out of 64 bits
 # (2^64 divided by the golden ratio).
@@ -129,15 +130,20 @@ def _power(base: np.uint64, exponent: int) -> np.uint64:
 def ngram_hashes(
     data: Bytes, offsets: Int64s, entries: UInt32s, expansions: UInt32s, size: int
 ) -> tuple[Int64s, UInt64s]:
-    """Return the hash of every n-gram of `size` words, document by document, in their order."""
+    """Return the hash of every n-gram of `size` words, document by document, in their order.
+
+    They lie at the start of a buffer that would hold one for every second byte, the most there can
+    be, and of which the system gives no more than is written.
+    """
     documents = len(offsets) - 1
     scratch = _scratch(offsets)
     spans = np.empty((_WORDS, 4), dtype=np.int64)
     recent = np.empty(size, dtype=np.uint64)
     oldest = _power(_BASE, size)
     bounds = np.zeros(documents + 1, dtype=np.int64)
-    hashes = np.empty(2 * _WORDS, dtype=np.uint64)
-    fill = np.int64(0)
+    # A word takes a byte and one that ends it, or is a character of two bytes and more.
+    hashes = np.empty((offsets[documents] - offsets[0]) // 2 + documents, dtype=np.uint64)
+    fill = np.int64(0)  # as the other kernel gives it, or it is compiled twice
     used = 0
     for row in range(documents):
         begin, at, end = offsets[row], offsets[row], offsets[row + 1]
@@ -146,11 +152,6 @@ def ngram_hashes(
         seen = 0
         while at < end:
             at, count = _next_words(data, begin, at, end, entries, expansions, scratch, fill, spans)
-            if used + count > len(hashes):
-                grown = np.empty(2 * len(hashes), dtype=np.uint64)
-                for index in range(used):  # a slice brings the formatting of its error, 1 s
-                    grown[index] = hashes[index]
-                hashes = grown
             for word in range(count):
                 digest = xxh64(scratch, spans[word, 0], spans[word, 1])
                 slot = seen % size
@@ -161,7 +162,7 @@ def ngram_hashes(
                     hashes[used] = mixed64(rolling)
                     used += 1
         bounds[row + 1] = used
-    return bounds, hashes[:used].copy()
+    return bounds, hashes[:used]
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -212,6 +213,25 @@ def _hash_ngrams(
         digests[index] = np.uint32(digest ^ scrambled32(tail)) ^ np.uint32(size)
     for index in range(count):
         digests[index] = mixed32(mixed32(digests[index]))
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _let_go(scratch: Bytes, fill: int, recent: Int64s, seen: int, size: int) -> int:
+    """Move the words that further n-grams begin with to the start, and return where they end.
+
+    Args:
+        scratch: Changed. Words, to `fill`.
+        fill: Where they end.
+        recent: Changed. Where the last words begin, word i at i modulo `size`.
+        seen: Words up to now.
+        size: Words in an n-gram.
+    """
+    first = fill if size == 1 else recent[max(0, seen + 1 - size) % size]
+    for at in range(first, fill):
+        scratch[at - first] = scratch[at]
+    for word in range(size):
+        recent[word] -= first
+    return fill - first
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -268,4 +288,6 @@ def minhash_signatures(
             counts[row] += ready
             if count > 0:
                 fill = spans[count - 1, 1] + 1
+            if fill > _HELD_BYTES:
+                fill = _let_go(scratch, fill, recent, seen, size)
     return signatures, counts

@@ -17,6 +17,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit
 
 from corpus.text import kernels
 from corpus.text.unicode_tables import word_tables
@@ -81,12 +82,28 @@ def shingle_sets(
     bounds, hashes = kernels.ngram_hashes(data, offsets, tables.entries, tables.expansions, shingle)
     for start, end in itertools.pairwise(bounds.tolist()):
         hashes[start:end].sort()
-    distinct = np.ones(len(hashes), dtype=np.bool_)
-    np.not_equal(hashes[1:], hashes[:-1], out=distinct[1:])
-    distinct[bounds[:-1][bounds[:-1] < bounds[1:]]] = True
-    before = np.zeros(len(hashes) + 1, dtype=np.int64)
-    np.cumsum(distinct, out=before[1:])
-    return before[bounds], hashes[distinct]
+    starts = _keep_distinct(bounds, hashes)
+    return starts, hashes[: starts[-1]].copy()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _keep_distinct(
+    bounds: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Move the distinct hashes of each document, which are sorted, to the start of the array.
+
+    Returns:
+        Where those of each document begin now, and behind them where the last end.
+    """
+    found = np.zeros(len(bounds), dtype=np.int64)
+    used = 0
+    for row in range(len(bounds) - 1):
+        for at in range(bounds[row], bounds[row + 1]):
+            if at == bounds[row] or hashes[at] != hashes[used - 1]:
+                hashes[used] = hashes[at]
+                used += 1
+        found[row + 1] = used
+    return found
 
 
 def check_size(size: int) -> None:

@@ -1,4 +1,4 @@
-"""The visit of components against the rule in plain Python, and union-find against SciPy."""
+"""The visit of components against the rule in plain Python."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from corpus.dedup import kernels, unions
+from corpus.dedup import kernels
 from corpus.dedup.comparison_kernels import DROPS, KEEPS
 
 THRESHOLDS = (0.3, 0.5, 0.75, 0.8, 0.9, 1.0)
@@ -197,23 +195,3 @@ def test_pages_of_one_template_are_hardly_ever_compared_in_full() -> None:
         10**9,
     )
     assert compared < 500
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_sets_that_edges_connect_are_those_of_scipy(dtype: type) -> None:
-    draw = np.random.default_rng(4)
-    for count, number in ((1, 0), (50, 20), (200, 150), (300, 900)):
-        left, right = draw.integers(0, count, (2, number))
-        parents = np.arange(count, dtype=dtype)
-        unions.connect(parents, left, right)
-        unions.flatten(parents)
-        graph = coo_array((np.ones(number), (left, right)), shape=(count, count))
-        labels = connected_components(graph, directed=False)[1]
-        smallest = {label: int(np.flatnonzero(labels == label)[0]) for label in set(labels)}
-        assert parents.tolist() == [smallest[label] for label in labels]
-
-
-def test_members_are_counted_at_their_roots_but_for_those_left_out() -> None:
-    roots = np.array([0, 0, 2, 0, 2], dtype=np.int32)
-    left_out = np.array([False, True, False, False, True])
-    assert unions.count_members(roots, left_out).tolist() == [2, 0, 1, 0, 0]

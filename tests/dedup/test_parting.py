@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,11 +142,11 @@ def test_a_range_of_more_records_than_are_sorted_is_parted_by_shingle(
     """Pages that cannot be alike are connected only where one shingle alone has too many."""
     place, engine = str(tmp_path), LocalEngine(0)
     records = make(place, "prefixes", write_records, [RecordsTask(reach)], engine, Silent())
-    task = LinksTask("00000", "every", "links", 1, records.folder, 0, 0, rows, 0.8)
+    task = LinksTask("00000", "every", "links", 1, records.folder, 0, 0, rows, 0.8, (0, 300))
     links = make(place, "links", find_links, [task], engine, Silent())
-    edges = pq.read_table(links.path(links.shards[0].output("edges")))
+    edges = exchange.read_all(links.path(links.shards[0].output("edges")))
     labels = list(range(300))
-    for a, b in zip(edges["left"].to_pylist(), edges["right"].to_pylist(), strict=True):
+    for a, b in zip(edges["other"].to_pylist(), edges["document"].to_pylist(), strict=True):
         labels = [labels[a] if label == labels[b] else label for label in labels]
     assert len(set(labels)) == groups
 

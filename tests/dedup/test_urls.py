@@ -77,6 +77,17 @@ def test_the_longest_of_a_url_is_kept_whatever_way_it_is_written(
     assert kept(by_id(build_of(tmp_path, {"s": files}, urls=False).stage("dedup"))) == set(verdicts)
 
 
+def test_document_of_any_span_that_goes_for_its_address_keeps_no_copy(tmp_path: Path) -> None:
+    files = [
+        [row("best", text(1, 90), "http://x.example/"), row("more", text(2))],
+        [row("other", text(3)), row("gone", text(4, 60), "http://x.example/")],
+        [row("same", text(4, 60))],
+    ]
+    verdicts = by_id(build_of(tmp_path, {"s": files}).stage("dedup"))
+    assert kept(verdicts) == {"best", "more", "other", "same"}
+    assert verdicts["gone"]["reason"] == "url_duplicate"
+
+
 def test_earlier_source_keeps_its_page_and_scopes_hold(tmp_path: Path) -> None:
     files = {
         "first": [[row("f", text(1, 50), "https://x.example/")]],

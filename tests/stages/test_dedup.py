@@ -17,7 +17,8 @@ from corpus.manifest import Counts
 from tests.made import Recording, by_id, changed, make_recipe, rows, run, text, write_jsonl
 
 Rows = list[dict[str, str]]
-STEPS = ["copies", "edges", "components", "shingles", "visit", "fates", "drops"]
+CONNECTED = ["small-stars", "large-stars", "sums", "totals", "candidates"]
+STEPS = ["copies", "edges", *CONNECTED, "shingles", "visit", "fates", "drops"]
 # Fifty bands of two find every pair at 0.5 and more, all but certainly.
 SCHEME = {"preset": "fineweb", "threshold": 0.7, "bands": 50, "rows": 2}
 

@@ -107,6 +107,17 @@ def test_signatures_of_texts_over_many_blocks_of_words_are_those_of_datasketch()
     np.testing.assert_array_equal(found, [oracle(text, **chosen) for text in texts])
 
 
+@pytest.mark.parametrize("shingle", [1, 2, 13])
+def test_signatures_of_texts_that_are_not_held_whole_are_those_of_datasketch(shingle: int) -> None:
+    """The kernel lets go of words of which no shingle is left, some 64 kB at a time."""
+    draw = random.Random(9)
+    texts = [" ".join(str(draw.randrange(10**9)) for _ in range(n)) for n in (20_000, 7_000)]
+    texts += ["ab" * 50_000 + " " + texts[1]]
+    chosen = {"permutations": 16, "shingle": shingle, "words": "plain", "seed": 1}
+    found = minhash.signatures(pa.array(texts), **chosen)
+    np.testing.assert_array_equal(found, [oracle(text, **chosen) for text in texts])
+
+
 def test_signatures_of_words_beyond_any_measure_are_those_of_datasketch() -> None:
     """Hashes are computed together for 64 KiB of words, and one by one where words are longer."""
     long = ["x" * 70_000, "yz" * 33_000, "ä" * 40_000]
