@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 
 class Interrupted(LocalEngine):
-    """Runs tasks in this process, and no more than so many."""
+    """Runs tasks in this process, and no more than so many; compiling ahead is none."""
 
     def __init__(self, tasks: int) -> None:
         super().__init__(0)
@@ -37,7 +37,7 @@ class Interrupted(LocalEngine):
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         for result in super().map(function, tasks):
-            self.left -= 1
+            self.left -= function.__module__ != ahead.__name__
             if self.left < 0:
                 raise Killed
             yield result
@@ -115,8 +115,7 @@ def test_step_that_is_done_is_not_done_again_after_a_kill(
     recipe = mixed(tmp_path)
     run(recipe, tmp_path / "out", until="extract")
     run(recipe, tmp_path / "calm", progress=(calm := Recording()))
-    # What compiles kernels ahead goes through the engine, too.
-    before = len(ahead.of_dedup()) + sum(calm.made.get(step, 0) for step in FIRST)
+    before = sum(calm.made.get(step, 0) for step in FIRST)
     with pytest.raises(Killed):
         run(recipe, tmp_path / "out", engine=Interrupted(before + 2))
     run(recipe, tmp_path / "out", progress=(second := Recording()))
