@@ -20,6 +20,7 @@ from corpus.dedup.line_cuts import MEASURES, LineCutsTask, Losses, find_line_cut
 from corpus.dedup.line_keepers import LineKeepersTask, find_line_keepers
 from corpus.dedup.lines import LinesTask, hash_lines
 from corpus.dedup.order import Scope
+from corpus.dedup.spans import EVERY
 from corpus.engine import Engine
 from corpus.errors import BoundError
 from corpus.manifest import Manifest, Shard
@@ -31,7 +32,6 @@ VERSION = 1
 # Distinct lines of parts that a task reads and sorts at a time, in some 250 bytes each.
 TASK_ROWS = 2_000_000
 LEAST_BYTES = 100_000  # a source with less text may lose any share of it
-_EVERY = "all"  # the source of a shard that is of all sources
 
 
 def line_settings(settings: LineDedup) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class LineSteps:
         tasks = [
             LineKeepersTask(
                 name=f"{partition:05d}",
-                source=_EVERY,
+                source=EVERY,
                 key=f"{self.key}-line-keepers-{partition}-{bits}",
                 weight=1,
                 lines=tuple(found.path(output) for output in outputs),
