@@ -135,7 +135,7 @@ def test_page_is_whole_and_has_the_numbers(report: Report) -> None:
 
 def test_hostile_documents_are_shown_and_do_nothing(report: Report) -> None:
     hostile = "</blockquote><script>alert(1)</script><img src=x onerror=alert(2)> \x1b[31m \u202e"
-    row = Seen(hostile, hostile, hostile, None, {}, hostile, hostile, {})
+    row = Seen(hostile, hostile, hostile, None, {}, hostile, hostile, {}, {})
     changed = replace(report, name=hostile, drops=(Examples("filter", hostile, 1, (row,)),))
 
     elements = Elements(page(changed))
