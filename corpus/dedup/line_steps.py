@@ -87,7 +87,7 @@ class LineSteps:
             )
             for part, drops in zip(self.parts, self.drops, strict=True)
         ]
-        return make(self.output, "lines", hash_lines, tasks, self.engine, self.progress)
+        return make(self.output, "lines", hash_lines, tasks, self.engine, self.progress, exact=True)
 
     def _keepers(self, found: Manifest) -> Manifest:
         outputs = [shard.output("lines") for shard in found.shards]
@@ -111,7 +111,13 @@ class LineSteps:
             for partition in range(1 << bits)
         ]
         return make(
-            self.output, "line-keepers", find_line_keepers, tasks, self.engine, self.progress
+            self.output,
+            "line-keepers",
+            find_line_keepers,
+            tasks,
+            self.engine,
+            self.progress,
+            exact=True,
         )
 
     def _cuts(self, keepers: Manifest) -> Manifest:
@@ -131,7 +137,9 @@ class LineSteps:
             )
             for number, (part, drops) in enumerate(zip(self.parts, self.drops, strict=True))
         ]
-        return make(self.output, "line-cuts", find_line_cuts, tasks, self.engine, self.progress)
+        return make(
+            self.output, "line-cuts", find_line_cuts, tasks, self.engine, self.progress, exact=True
+        )
 
 
 def check_line_losses(recipe: Recipe, shards: Sequence[Shard], most: float, folder: str) -> None:

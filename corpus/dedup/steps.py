@@ -87,7 +87,7 @@ class Steps:
         }
 
     def _step(self, name: str, function: Callable[[Any], Shard], tasks: Sequence[Any]) -> Manifest:
-        return make(self.output, name, function, tasks, self.engine, self.progress)
+        return make(self.output, name, function, tasks, self.engine, self.progress, exact=True)
 
     def _ranges(
         self, step: str, role: str, task: type[Any], function: Callable[[Any], Shard]

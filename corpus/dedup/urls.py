@@ -157,7 +157,7 @@ def without_duplicates(
         )
         for partition in range(1 << bits)
     ]
-    addresses = make(place, "addresses", find_copies, ranges, engine, progress)
+    addresses = make(place, "addresses", find_copies, ranges, engine, progress, exact=True)
     tasks = [
         UniqueTask(
             name=f"{number:05d}",
@@ -173,7 +173,7 @@ def without_duplicates(
         for number, (first, last) in enumerate(cut)
         if first < hashed.own_parts
     ]
-    unique = make(place, "unique", leave_out, tasks, engine, progress)
+    unique = make(place, "unique", leave_out, tasks, engine, progress, exact=True)
     left = list(found)
     for shard in unique.shards:
         for index, output in zip(shard.details["parts"], shard.outputs, strict=True):

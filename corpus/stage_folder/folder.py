@@ -63,6 +63,8 @@ class StageFolder(Generic[T]):
         settings: What the outputs depend on; the tasks' keys have to cover it too.
         versions: Of libraries that shape the output.
         tasks: One for each shard, in order.
+        exact: Whether files from before an interruption are used only if their bytes are those
+            that were written: what is removed at the end is never seen by `corpus check`.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class StageFolder(Generic[T]):
         settings: Mapping[str, Any],
         versions: Mapping[str, str],
         tasks: Sequence[T],
+        exact: bool = False,
     ) -> None:
         self.output = output
+        self.exact = exact
         self.stage = stage
         self.settings = settings
         self.versions = {"corpusmill": __version__, **versions}
@@ -93,7 +97,7 @@ class StageFolder(Generic[T]):
         # A process that was killed right after it wrote the manifest has left them.
         storage.remove(storage.join(self.path, RECEIPTS))
         manifest = read_manifest(self.path)
-        whole = [is_whole(self.path, shard) for shard in manifest.shards]
+        whole = [is_whole(self.path, shard, exact=self.exact) for shard in manifest.shards]
         if all(whole):
             return manifest
         # Files have gone since: what is left of the stage is as after an interruption.
@@ -167,7 +171,9 @@ class StageFolder(Generic[T]):
             shard = shard_from_json(storage.read_json(path))
         except (KeyError, TypeError, InputError):
             return None  # no receipt of ours: the shard is made again
-        return shard if shard.key == task.key and is_whole(self.path, shard) else None
+        if shard.key != task.key or not is_whole(self.path, shard, exact=self.exact):
+            return None
+        return shard
 
     def _others(self) -> dict[str, tuple[str, Shard]]:
         """Return the shards in the stage's other folders by key."""
@@ -214,6 +220,7 @@ def make(
     settings: Mapping[str, Any] | None = None,
     versions: Mapping[str, str] | None = None,
     uses: Sequence[Manifest] = (),
+    exact: bool = False,
 ) -> Manifest:
     """Return the manifest of a stage or a step, made now unless it is there.
 
@@ -227,9 +234,10 @@ def make(
         settings: What the outputs depend on.
         versions: Of libraries that shape the output.
         uses: The steps that it is made of.
+        exact: See `StageFolder`.
     """
     folder = StageFolder(
-        output, stage, settings=settings or {}, versions=versions or {}, tasks=tasks
+        output, stage, settings=settings or {}, versions=versions or {}, tasks=tasks, exact=exact
     )
     manifest = folder.manifest()
     if manifest is None:

@@ -210,3 +210,27 @@ def test_documents_without_much_to_compare(tmp_path: Path, texts: list[str], kep
     found = run(recipe, tmp_path / "out").stage("dedup")
     assert found.counts().into == len(texts)
     assert found.counts().kept == kept
+
+
+def test_files_of_the_exchange_that_changed_in_an_interruption_are_made_again(
+    tmp_path: Path,
+) -> None:
+    """They are gone when the stage is complete, so that `corpus check` never sees them."""
+    recipe = mixed(tmp_path)
+    run(recipe, tmp_path / "whole")
+    whole = digests(tmp_path / "whole")
+    run(recipe, tmp_path / "out", until="extract")
+    tasks = len(ahead.of_dedup()) + 6  # signatures of four parts, copies, edges
+    with pytest.raises(Killed):
+        run(recipe, tmp_path / "out", engine=Interrupted(tasks))
+    flipped = 0
+    for path in sorted((tmp_path / "out").glob("dedup-*/.exchange/*/**/*.arrow")):
+        data = bytearray(path.read_bytes())
+        if not data:
+            continue
+        data[len(data) // 2 :] = bytes(byte ^ 1 for byte in data[len(data) // 2 :])
+        path.write_bytes(data)
+        flipped += 1
+    assert flipped
+    run(recipe, tmp_path / "out")
+    assert digests(tmp_path / "out") == whole
