@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from typing import Any
 
 from corpus import storage
 from corpus.build.beside import check_beside
@@ -129,8 +130,21 @@ def describe(manifest: Manifest) -> str:
         line += f"; not read, being regular expressions: {', '.join(left_out[:3])}{more}"
     if unfinished := manifest.summary.get("unfinished", 0):  # of dedup
         line += f"; {unfinished:,} kept before they were compared with all that are like them"
+    line += _missed(manifest.settings)
     look = manifest.summary.get("prefilter")
     return f"{line}; {prefilter_loss.sentence(look)}" if look else line
+
+
+def _missed(settings: Mapping[str, Any]) -> str:
+    """Say so where the bands of dedup miss most of the pairs that its threshold is for."""
+    if not {"bands", "rows", "threshold"} <= settings.keys():
+        return ""
+    bands, rows, threshold = settings["bands"], settings["rows"], settings["threshold"]
+    found = 1 - (1 - threshold**rows) ** bands
+    if found >= 0.5:
+        return ""
+    few = f"{bands} bands of {rows} rows find {found:.0%} of the pairs at {threshold:g}"
+    return f"; {few}: dedup.permutations chooses bands and rows for a threshold"
 
 
 def _losses(counts: Counts) -> str:
