@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,3 +106,15 @@ def test_kernel_nowhere_to_write_is_compiled_all_the_same(package: Path) -> None
 def test_kernel_folder_named_by_user_is_used(package: Path, tmp_path: Path) -> None:
     assert computed(package, NUMBA_CACHE_DIR=str(tmp_path / "named")) == 11
     assert len(kept(tmp_path / "named")) == 1
+
+
+def test_kernels_that_are_kept_are_kept_by_their_sources() -> None:
+    sources = Path(kernel_cache.__file__).parents[1].rglob("*.py")
+    texts = {path.name: path.read_text() for path in sources}
+    wrong = [
+        name
+        for name, text in texts.items()
+        if "cache=True" in text and re.search(r"\bnjit\b", text) and name != "kernel_cache.py"
+        if "from corpus.text.kernel_cache import njit" not in text or "numba.njit" in text
+    ]
+    assert wrong == []
