@@ -3,10 +3,13 @@
 1. `signatures`: per part, the exact key and the band keys of each document; kept and used again.
 2. `copies`: per range of exact keys, the documents with the text of a better one.
 3. `edges`: per range of band keys, edges between the documents that share a band.
-4. `components`: in one process, which documents are connected, and which bucket each comes to.
-5. `shingles`: per part, the shingles of the connected documents, by bucket.
-6. `visit`: per bucket, the documents to drop, best first, by their true Jaccard index.
-7. `drops`: in one process, the list of each part's drops.
+4. `components`: per range of documents, which are connected (`labels`, in rounds), how large each
+   component is (`sums`), and which bucket each document comes to.
+5. `shingles`: per part, the shingles of the connected documents, by bucket. Those of large
+   components are parted (`parting`): `prefixes`, `links`, `groups`, `tiers`.
+6. `visit`: per bucket, the documents to drop, best first, by their true Jaccard index; in `rounds`
+   where a group is cut into tiers.
+7. `fates` and `drops`: per span of parts, what becomes of copies, and the list of the drops.
 
 With `dedup.lines` there follow (`line_steps`):
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.dedup.comparison_kernels import compare_direct, compare_indexed
+from corpus.text.kernel_cache import njit
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,9 @@ document; a chain takes about as many as its length has bits.
 
 In: edges, each in an exchange by the range of its larger end. Out: the last large stars, `edges`
 (document, other) with the label of each document that has an edge at all, by the document's range.
-A task holds 9 bytes for each document of its range, and as many edges as it sorts at a time; edges
-are read file by file, twice, so that it does not matter how many one document has.
+A task holds 18 bytes for each document of its range, 24 more for one with edges, and twice as many
+edges as it sorts at a time; edges are read file by file, twice, so that it does not matter how many
+one document has.
 """
 
 from __future__ import annotations

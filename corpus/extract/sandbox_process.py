@@ -31,7 +31,7 @@ class Child:
 
     def __init__(self, function: str, extractor: str, memory_bytes: int) -> None:
         # The package may be there by its path alone; the working directory is not to be trusted.
-        root = str(Path(__file__).resolve().parent.parent)
+        root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             [

@@ -89,7 +89,7 @@ def _judge(response: urllib3.HTTPResponse, url: str, start: int, timeout: float)
     if status in (429, 503):
         raise Fault("throttled", f"status {status}", retry_after)
     if status == 403:
-        refusal = read_refusal(headers, _start_of(response))
+        refusal = read_refusal(headers, _start_of(response, timeout))
         if refusal.certain:
             raise FetchError(
                 "the server denies access to this file (status 403)",
@@ -132,12 +132,14 @@ def _judge(response: urllib3.HTTPResponse, url: str, start: int, timeout: float)
     return Answer(0, int(declared) if declared.isdecimal() else None, strong, _data(url, blocks))
 
 
-def _start_of(response: urllib3.HTTPResponse) -> bytes:
-    """Return the start of the body of a refusal; what comes of it when the connection breaks."""
-    data = b""
+def _start_of(response: urllib3.HTTPResponse, timeout: float) -> bytes:
+    """Return the start of the body of a refusal, what comes of it before the connection breaks."""
+    data, until = b"", time.monotonic() + timeout
     with contextlib.suppress(urllib3.exceptions.HTTPError):
         while len(data) < LARGEST and (block := response.read1(LARGEST, decode_content=False)):
             data += block
+            if time.monotonic() > until:
+                break  # a server that sends a little before every timeout
     return data[:LARGEST]
 
 

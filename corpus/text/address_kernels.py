@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from corpus.text.byte_kernels import byte_at, is_digit, is_letter, is_word, word_before
+from corpus.text.kernel_cache import njit
 
 EMAIL, IP = 0, 1  # the kinds of a span
 _LOCAL, _DOMAIN, _LABEL = 64, 253, 63  # bytes: RFC 5321 and RFC 1035
@@ -19,7 +19,7 @@ _NOT_A_DOMAIN = ("png", "jpg", "gif", "svg", "css", "js", "htm", "jpeg", "webp",
 _FILES = tuple(int.from_bytes(name.encode(), "big") for name in _NOT_A_DOMAIN)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _hex(c: Any) -> Any:
     """Return the value of a hexadecimal digit, or -1."""
     if 48 <= c <= 57:
@@ -29,7 +29,7 @@ def _hex(c: Any) -> Any:
     return np.int64(-1)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _name_after(data: Any, at: Any, end: Any) -> Any:
     """Return the end of a run of letters, digits and hyphens: a label of a domain.
 
@@ -47,7 +47,7 @@ def _name_after(data: Any, at: Any, end: Any) -> Any:
     return at
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _email(data: Any, sign: Any, begin: Any, end: Any) -> Any:
     """Return start and end of the email address around an `@`, or -1 twice."""
     start = sign
@@ -93,7 +93,7 @@ def _email(data: Any, sign: Any, begin: Any, end: Any) -> Any:
     return (start, found) if found >= 0 else (-1, -1)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _ip4(data: Any, at: Any, begin: Any, end: Any, words: Any) -> Any:
     """Return the end of a public IPv4 address, or -1."""
     before, earlier = byte_at(data, at - 1, begin, end), byte_at(data, at - 2, begin, end)
@@ -130,7 +130,7 @@ def _ip4(data: Any, at: Any, begin: Any, end: Any, words: Any) -> Any:
     return -1 if word_before(data, start, begin, words)[0] == 2 else at
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _is_public(value: Any) -> Any:
     """Say whether an IPv4 address is a host's in the public network (IANA, RFC 6890)."""
     high, two, three = value >> 24, value >> 16, value >> 8
@@ -139,7 +139,7 @@ def _is_public(value: Any) -> Any:
     return not (special or three in (0xC00000, 0xC00002, 0xC63364, 0xCB0071))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _ip6(data: Any, at: Any, begin: Any, end: Any) -> Any:
     """Return the end of an IPv6 address of 2000::/3, where the public ones are, or -1."""
     before = byte_at(data, at - 1, begin, end)
@@ -178,7 +178,7 @@ def _ip6(data: Any, at: Any, begin: Any, end: Any) -> Any:
     return -1 if first == 0x3FFF and second < 0x1000 else at
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def find(data: Any, offsets: Any, emails: Any, ips: Any, words: Any) -> Any:
     """Return int64 (spans, 4): row, first and past-last byte in `data`, kind; in order, disjoint.
 

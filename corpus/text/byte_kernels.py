@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from corpus.text.kernel_cache import njit
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def is_digit(c: Any) -> Any:
     """Say whether a byte is an ASCII digit."""
     return 48 <= c <= 57
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def is_letter(c: Any) -> Any:
     """Say whether a byte is an ASCII letter."""
     return 97 <= (c | 32) <= 122
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def is_word(c: Any) -> Any:
     """Say whether a byte is an ASCII letter, digit or underscore."""
     return 48 <= c <= 57 or 97 <= (c | 32) <= 122 or c == 95
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def byte_at(data: Any, at: Any, begin: Any, end: Any) -> Any:
     """Return a byte, and a line break for what is outside of the text."""
     return np.int64(data[at]) if begin <= at < end else np.int64(10)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def word_before(data: Any, at: Any, begin: Any, words: Any) -> Any:
     """Return the class of the word before a place, and where that word begins; 0 for none.
 

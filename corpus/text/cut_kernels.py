@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from corpus.text.kernel_cache import njit
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]

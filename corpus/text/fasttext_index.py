@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from corpus.text.kernel_cache import njit
 
 FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 _GOLDEN = np.uint32(0x9E3779B1)  # spreads the keys of pruned n-grams over their slots
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def word_hash(data: Any, start: Any, end: Any) -> Any:
     """Return FNV-1a of some bytes, each taken as a signed char, as fastText's models need it."""
     h = FNV_OFFSET
@@ -24,7 +25,7 @@ def word_hash(data: Any, start: Any, end: Any) -> Any:
     return h
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def scan_entries(data: Any, at: Any, number: Any) -> Any:
     """Return where the dictionary's entries begin, their counts and types.
 
@@ -57,7 +58,7 @@ def scan_entries(data: Any, at: Any, number: Any) -> Any:
     return starts, counts, types
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def index_words(data: Any, starts: Any, slots: Any, hashes: Any) -> None:
     """Fill an open hash table of a power of two: slots hold entries (or -1), hashes their hash."""
     mask = slots.size - 1
@@ -70,7 +71,7 @@ def index_words(data: Any, starts: Any, slots: Any, hashes: Any) -> None:
         hashes[slot] = h
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def index_pruned(keys: Any, slots: Any) -> None:
     """Fill an open hash table of a power of two with the places of the n-grams that are left."""
     mask = slots.size - 1
@@ -81,7 +82,7 @@ def index_pruned(keys: Any, slots: Any) -> None:
         slots[slot] = place
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def equal(data: Any, start: Any, other: Any, first: Any, length: Any) -> Any:
     """Say whether so many bytes of two arrays are the same."""
     at = 0
@@ -90,7 +91,7 @@ def equal(data: Any, start: Any, other: Any, first: Any, length: Any) -> Any:
     return at == length
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def find_word(data: Any, start: Any, end: Any, h: Any, names: Any, starts: Any, table: Any) -> Any:
     """Return the entry of a word, or -1; `table` is slots and hashes."""
     slots, hashes = table
@@ -106,7 +107,7 @@ def find_word(data: Any, start: Any, end: Any, h: Any, names: Any, starts: Any, 
     return np.int64(-1)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def row_of(bucket: Any, words: Any, pruned: Any) -> Any:
     """Return the row of an n-gram's bucket, or -1 where pruning has left none.
 

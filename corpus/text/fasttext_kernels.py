@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
 from corpus.text.fasttext_index import (
@@ -21,6 +20,7 @@ from corpus.text.fasttext_index import (
     row_of,
     word_hash,
 )
+from corpus.text.kernel_cache import njit
 from corpus.text.prefetch import prefetch
 
 _AHEAD = 8  # rows that are asked for before they are needed: 4 to 32 are as good
@@ -32,7 +32,7 @@ _NGRAM_FACTOR = np.uint64(116049371)
 SOFTMAX, SIGMOID, HIERARCHICAL = 0, 1, 2
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _add_rows(hidden: Any, ids: Any, used: Any, dense: Any, coded: Any) -> None:
     """Add rows of the input matrix, which is dense or quantised (then `dense` is empty)."""
     if dense.size:
@@ -59,7 +59,7 @@ def _add_rows(hidden: Any, ids: Any, used: Any, dense: Any, coded: Any) -> None:
                 hidden[part * width + column] += norm * centroids[base + column]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _dot(hidden: Any, output: Any, row: Any) -> Any:
     total = np.float32(0.0)
     for column in range(hidden.size):
@@ -67,13 +67,13 @@ def _dot(hidden: Any, output: Any, row: Any) -> Any:
     return total
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _log(x: Any) -> Any:
     """Return fastText's logarithm of a probability, which never is that of zero."""
     return np.float32(math.log(np.float64(x) + 1e-5))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _probability(
     hidden: Any, output: Any, loss: Any, target: Any, path: Any, turns: Any, scratch: Any
 ) -> Any:
@@ -107,7 +107,7 @@ def _probability(
     return math.exp(np.float64(_log(scratch[target] / total)))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def probabilities(
     data: Any,
     offsets: Any,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from corpus.text.kernel_cache import njit
 from corpus.text.span_kernels import FIRST_ROOM, repeats, room, structure
 from corpus.text.utf8_kernels import code_point
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.case_kernels import lower_room, lowered
+from corpus.text.kernel_cache import njit
 from corpus.text.unicode_tables import ALPHABETIC, WHITESPACE, WORD_CHARACTER
 from corpus.text.utf8_kernels import code_point
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.gram_words import BASE, WORDS, next_digests, power
 from corpus.text.hash_kernels import mixed64
+from corpus.text.kernel_cache import njit
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.case_kernels import KEEP_AND_BREAK, wide_character
 from corpus.text.hash_kernels import mixed64
+from corpus.text.kernel_cache import njit
 from corpus.text.unicode_tables import BREAK, SKIPPED, WIDE
 
 Bytes = npt.NDArray[np.uint8]

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
 from corpus.text import lower_case, word_hashes
+from corpus.text.kernel_cache import njit
 from corpus.text.lower_case import lower
 from corpus.text.word_hashes import find_words, hash_pairs, hash_words
 
@@ -25,7 +25,7 @@ _BYTES_A_REPEAT = 64  # of a text: the most frequent word hardly takes more than
 _LARGEST_MORE = (1 << 32) - 1
 _N, _H, _K = 4, 5, 6  # rows of `hash_words`: the state behind a word
 
-_INLINE = numba.njit(cache=True, nogil=True, forceinline=True)
+_INLINE = njit(cache=True, nogil=True, forceinline=True)
 
 
 @_INLINE  # type: ignore[untyped-decorator]
@@ -37,7 +37,7 @@ def _room(size: Any) -> Any:
     return scratch, edges, np.zeros((7, words), np.uint32), np.zeros((2, words), np.uint32)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def probabilities(
     data: Any,
     offsets: Any,

@@ -3,17 +3,12 @@
 One pass over the UTF-8 bytes and no Python object per word. `_next_words` normalises the next words
 of a document into a scratch buffer, from the tables of `corpus.text.unicode_tables`; two kernels
 call it: the hashes of every word n-gram, and the MinHash signatures.
-
-The kernels share a file because Numba's cache on disk notices a change of the file that a kernel
-stands in, and not one of a file that it calls into. What is called elsewhere
-(`corpus.text.hash_kernels`, `corpus.text.case_kernels`) is fixed by its published definition.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.case_kernels import KEEP_AND_BREAK, wide_character
 from corpus.text.hash_kernels import (
@@ -24,6 +19,7 @@ from corpus.text.hash_kernels import (
     scrambled32,
     xxh64,
 )
+from corpus.text.kernel_cache import njit
 from corpus.text.unicode_tables import ACTION_MASK, ACTION_SHIFT, BREAK, KEEP
 
 Bytes = npt.NDArray[np.uint8]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.hash_kernels import xxh64
+from corpus.text.kernel_cache import njit
 from corpus.text.line_normalization import (
     ACTION_SHIFT,
     ASCII_SPACE,

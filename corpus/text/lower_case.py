@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.text.byte_vectors import lower64, store8, trailing_zeros
+from corpus.text.kernel_cache import njit
 
 # What the table holds where no bytes are the answer. No code point from U+0080 on has a lower case
 # that is one of these bytes.
@@ -25,7 +25,7 @@ _I_AND_DOT = 0x87CC69  # i and U+0307
 
 MARGIN = 64  # bytes behind the room of the scratch that may be written
 
-_INLINE = numba.njit(cache=True, nogil=True, forceinline=True)
+_INLINE = njit(cache=True, nogil=True, forceinline=True)
 
 
 @functools.cache

@@ -18,9 +18,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
 from corpus.text import kernels
+from corpus.text.kernel_cache import njit
 from corpus.text.ngrams import check_size, text_buffers
 from corpus.text.unicode_tables import word_tables
 

@@ -17,9 +17,9 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
 from corpus.text import kernels
+from corpus.text.kernel_cache import njit
 from corpus.text.unicode_tables import word_tables
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from corpus.text.byte_kernels import byte_at, is_digit, is_letter, is_word, word_before
+from corpus.text.kernel_cache import njit
 
 _GROUPS = 9  # of digits in a phone number
 # What stands between two groups of digits; bits that add up.
 _SPACE, _DASH, _DOT, _SLASH, _OPEN, _CLOSE = 1, 2, 4, 8, 16, 32
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _joint(data: Any, at: Any, end: Any) -> Any:
     """Return where the next group of digits begins, and what stands before it; -1 for none."""
     kind = 0
@@ -51,7 +51,7 @@ def _joint(data: Any, at: Any, end: Any) -> Any:
     return at, kind
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _closes(data: Any, stop: Any, joint: Any, begin: Any, end: Any) -> Any:
     """Say whether a number may end here: `joint` is what leads on to more digits, or 0."""
     if joint:
@@ -64,7 +64,7 @@ def _closes(data: Any, stop: Any, joint: Any, begin: Any, end: Any) -> Any:
     return not (after in (44, 46, 47, 58, 45) and is_digit(later))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _phone(data: Any, at: Any, begin: Any, end: Any, words: Any, groups: Any) -> Any:
     """Return start and end of the phone number that begins at a digit, `+` or `(`; or -1 twice.
 
@@ -141,7 +141,7 @@ def _phone(data: Any, at: Any, begin: Any, end: Any, words: Any, groups: Any) ->
     return first, groups[last, 1]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _is_quad(groups: Any, number: Any) -> Any:
     """Say whether groups look like an IP address: 10.34.130.14."""
     quad = number == 4
@@ -151,7 +151,7 @@ def _is_quad(groups: Any, number: Any) -> Any:
     return quad
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _dated(data: Any, groups: Any, number: Any) -> Any:
     """Say whether the digits begin with a date: 1.2.2003, 2003-02-01, 02/2003, 2003-2004."""
     one, two = groups[0, 1] - groups[0, 0], groups[1, 1] - groups[1, 0]
@@ -170,7 +170,7 @@ def _dated(data: Any, groups: Any, number: Any) -> Any:
     return False
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _longest(
     data: Any, groups: Any, number: Any, least: Any, most: Any, begin: Any, end: Any
 ) -> Any:
@@ -189,7 +189,7 @@ def _longest(
     return last
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _american(data: Any, groups: Any, number: Any, bracket: Any, begin: Any, end: Any) -> Any:
     """Return the last group of a number of the North American plan, or -1: (NXX) NXX-XXXX."""
     base = 0
@@ -213,7 +213,7 @@ def _american(data: Any, groups: Any, number: Any, bracket: Any, begin: Any, end
     return base + 2 if _closes(data, groups[base + 2, 1], joint, begin, end) else -1
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _of_area_and_number(groups: Any, last: Any) -> Any:
     """Say whether groups look like an area and a number, or are five pairs with one sign between.
 
@@ -237,7 +237,7 @@ def _of_area_and_number(groups: Any, last: Any) -> Any:
     return pairs or largest >= 3
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def find(data: Any, offsets: Any, words: Any) -> Any:
     """Return int64 (spans, 3): row, first and past-last byte in `data`; in order, disjoint.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.hash_kernels import mixed64
+from corpus.text.kernel_cache import njit
 from corpus.text.span_kernels import FIRST_ROOM, first_of_each, repeats, room, slots, structure
 
 Bytes = npt.NDArray[np.uint8]

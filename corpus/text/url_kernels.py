@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from corpus.text.hash_kernels import mixed64, xxh64
+from corpus.text.kernel_cache import njit
 from corpus.text.url_forms import (
     WIDE_HOST,
     host_span,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from corpus.text.byte_vectors import bits_set, load8, trailing_zeros, white64
+from corpus.text.kernel_cache import njit
 
 _SHORT = 16  # bytes of a word that is hashed together with others
 _EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -25,7 +25,7 @@ _AT_ONCE = 24  # ends of words in 64 bytes that are written without a branch: fe
 MARGIN = 64
 EDGE_MARGIN = _AT_ONCE + 8
 
-_INLINE = numba.njit(cache=True, nogil=True, forceinline=True)
+_INLINE = njit(cache=True, nogil=True, forceinline=True)
 
 
 @_INLINE  # type: ignore[untyped-decorator]

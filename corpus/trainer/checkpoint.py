@@ -248,8 +248,16 @@ def load(folder: str, *, verify: bool = True) -> Checkpoint:
         raise IntegrityError(
             f"not a checkpoint of format {FORMAT}", where=place, why="Its format field differs"
         )
-    if not {"step", "loader", "settings", "vocabulary", "files"} <= content.keys():
-        raise IntegrityError("fields are missing", where=place, why="It was changed by hand")
+    try:
+        return _checked(folder, place, content, verify=verify)
+    except (KeyError, TypeError) as error:
+        raise IntegrityError(
+            "not what was written", where=place, why=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _checked(folder: str, place: str, content: dict[str, Any], *, verify: bool) -> Checkpoint:
+    """Return a checkpoint of what its `checkpoint.json` holds, its files compared with that."""
     for name in (WEIGHTS, TRAINING, VOCABULARY) if verify else ():
         path = storage.join(folder, name)
         size, digest = storage.digest(path)

@@ -63,7 +63,10 @@ class Interrupts:
         if world.size > 1:
             if not looks:
                 return False
-            self.signal = int(world.greatest(torch.tensor([self.signal])))
+            agreed = int(world.greatest(torch.tensor([self.signal])))
+            if not agreed:
+                return False  # one that has come meanwhile stays noted for the next time
+            self.signal = agreed
         return self.signal > 0
 
     def leave(self, step: int) -> NoReturn:

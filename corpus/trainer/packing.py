@@ -21,11 +21,11 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from corpus.errors import InputError
 from corpus.mix.order import Order
+from corpus.text.kernel_cache import njit
 from corpus.tokenize.shards import TokenStream
 from corpus.trainer.sequences import Located, MixtureSequences
 

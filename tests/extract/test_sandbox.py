@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import tokenize
 from pathlib import Path
 
 import pytest
 
+import corpus
 from corpus.document import Drop, DropReason, Page, Place
 from corpus.errors import StageError
 from corpus.extract.sandbox import Extracted, Failure, Sandbox
@@ -84,6 +86,17 @@ def test_map_gives_results_in_order_with_their_items(function):
     assert [item.body for item, _ in pairs] == bodies
     assert [result.text for _, result in pairs] == [body.decode() for body in bodies]
     assert pairs[1][1].title == "utf-8 text/html test"
+
+
+def test_child_has_the_package_of_its_parent_and_no_module_of_it_as_another(tmp_path, monkeypatch):
+    """`corpus.tokenize` is not the standard library's module of that name."""
+    path = tmp_path / "functions.py"
+    path.write_text(
+        "import corpus, tokenize\ndef work(*_):\n    return corpus.__file__, tokenize.__file__\n"
+    )
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (found,) = results(f"{path}:work", [b""])
+    assert found == Extracted(str(corpus.__file__), tokenize.__file__)
 
 
 def test_map_passes_drops_through_in_their_place(function):

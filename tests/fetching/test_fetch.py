@@ -727,6 +727,18 @@ def test_refusal_that_may_be_of_the_rate_is_waited_out(
     assert server.log[1].time - server.log[0].time >= 0.19
 
 
+def test_refusal_that_drips_is_read_no_longer_than_the_timeout(
+    server: Server, tmp_path: Path
+) -> None:
+    body = DENIED + b" " * 4000
+    server.script[NAME] = [Trouble(status=403, headers=STORE, body=body, bandwidth=1000)]
+    began = time.monotonic()
+    with pytest.raises(FetchError, match="status 403") as caught:
+        get(server, tmp_path, timeout=0.5)
+    assert caught.value.why == "AccessDenied: Access Denied"
+    assert time.monotonic() - began < 2.5
+
+
 def test_refusals_before_any_good_answer_end_the_run_sooner_with_what_was_said(
     server: Server, tmp_path: Path
 ) -> None:

@@ -158,6 +158,23 @@ def test_a_checkpoint_whose_json_is_cut_is_passed_over(tmp_path: Path, shape: Ar
     assert found.step == 2
 
 
+@pytest.mark.parametrize(
+    "change", [{"files": {}}, {"vocabulary": {"nam": "a"}}, {"settings": []}, {"loader": None}]
+)
+def test_a_checkpoint_whose_json_was_changed_is_passed_over(
+    tmp_path: Path, shape: Architecture, change: dict[str, object]
+) -> None:
+    save(tmp_path, shape, step=2)
+    place = Path(save(tmp_path, shape, step=4)) / "checkpoint.json"
+    content = json.loads(place.read_text()) | change
+    place.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+    found = checkpoint.load_latest(str(tmp_path))
+
+    assert found is not None
+    assert found.step == 2
+
+
 def test_a_checkpoint_that_was_never_finished_is_none(tmp_path: Path, shape: Architecture) -> None:
     (Path(save(tmp_path, shape, step=4)) / "checkpoint.json").unlink()
 

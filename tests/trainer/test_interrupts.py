@@ -94,6 +94,21 @@ def test_processes_stop_together_where_they_speak_with_each_other(
     assert caught.value.code == 143
 
 
+def test_a_signal_while_processes_agree_is_heard_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals = Interrupts()
+
+    def greatest(_: World, values: torch.Tensor) -> torch.Tensor:
+        signals.take(signal.SIGTERM, None)  # this process waits for the other one
+        return values
+
+    monkeypatch.setattr(World, "greatest", greatest)
+
+    assert not signals.asked(FIRST_OF_TWO, looks=True)
+    assert signals.asked(FIRST_OF_TWO, looks=True)
+
+
 def test_a_signal_that_is_ignored_stays_so_and_another_thread_takes_none() -> None:
     def elsewhere() -> None:
         with interrupts.taken():

@@ -82,7 +82,9 @@ def openbookqa(item: Item) -> Iterator[Example]:
 def piqa(item: Item) -> Iterator[Example]:
     """Figure G.4: the goal, then a solution."""
     options = (item.text("sol1").strip(), item.text("sol2").strip())
-    gold = item.one_of("label", (0, 1))  # type: ignore[arg-type]
+    gold = item.number("label")
+    if gold not in (0, 1):
+        raise item.wrong("the field 'label' is neither 0 nor 1", f"It is {gold}")
     yield choosing(item.text("goal"), options, gold, item.name("id"))
 
 

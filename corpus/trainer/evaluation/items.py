@@ -84,7 +84,7 @@ class Item:
         found = self.get(path)
         try:
             return int(found)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.wrong(f"the field {path!r} is no integer", f"It is {found!r}") from None
 
     def one_of(self, path: str, values: tuple[str, ...]) -> int:

@@ -300,6 +300,8 @@ def test_item_with_an_answer_becomes_its_prompt(
         (formats_choice.arc, {"instruction": "Hello", "answer": "answer1"}, "LLM-Adapters"),
         (formats_choice.piqa, {"goal": "g", "sol1": "a", "sol2": "b"}, "label"),
         (formats_choice.piqa, {"goal": "", "sol1": "a", "sol2": "b", "label": 0}, "no text"),
+        (formats_choice.piqa, {"goal": "g", "sol1": "a", "sol2": "b", "label": -1}, "0 nor 1"),
+        (formats_choice.hellaswag, {"ctx": "c", "endings": ["a"], "label": 1e999}, "no integer"),
         (formats_choice.copa, {"premise": "p", "question": "why", "label": 0}, "neither cause"),
         (formats_choice.hellaswag, {"ctx": "c", "endings": ["a"], "label": 1}, "no ending 1"),
         (formats_choice.boolq, {"passage": "p", "question": "q", "answer": "yes"}, "neither true"),
