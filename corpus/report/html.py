@@ -28,7 +28,7 @@ th,td{padding:.2rem .7rem;text-align:left;border-bottom:1px solid var(--line);ve
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 svg{width:100%;height:auto;font:11px system-ui,sans-serif;fill:var(--ink)}
 svg .label{text-anchor:end}svg .zero{stroke:var(--soft);stroke-dasharray:3}
-figure{margin:1rem 0}figcaption,.soft{color:var(--soft)}
+figure{margin:1rem 0}figcaption,.soft{color:var(--soft)}.name{white-space:nowrap}
 .key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}
 pre{overflow-x:auto;background:color-mix(in srgb,var(--line) 35%,transparent);padding:1rem}
 blockquote{margin:.3rem 0 .8rem;padding-left:.8rem;border-left:3px solid var(--line);

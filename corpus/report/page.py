@@ -35,6 +35,7 @@ def _sections(report: Report, title: str) -> Iterator[str]:
     for funnel in report.funnel:
         yield from _stage(funnel)
     if report.mixture:
+        sequences = sum(row.sequences for row in report.mixture)
         yield "<h2>The mixture</h2>"
         yield table(
             ("source", "tokens", "weight", "obtained", "drawn", "epochs"),
@@ -43,7 +44,7 @@ def _sections(report: Report, title: str) -> Iterator[str]:
                     row.name,
                     f"{row.tokens:,}",
                     f"{row.weight:.2%}",
-                    _share(row.sequences, sum(r.sequences for r in report.mixture)),
+                    f"{row.sequences / sequences:.2%}",
                     f"{row.tokens_drawn:,}",
                     f"{row.epochs:.2f}",
                 )
@@ -70,7 +71,8 @@ def _stage(funnel: Funnel) -> Iterator[str]:
         for source, counts in funnel.sources.items()
     ]
     keys = "".join(
-        f'<span class="key c{min(number, COLOURS - 1)}"></span>{words(name)}'
+        f' <span class="name"><span class="key c{min(number, COLOURS - 1)}"></span>'
+        f"{words(name)}</span>"
         for number, name in enumerate(legend)
     )
     yield (

@@ -166,3 +166,12 @@ def test_histogram_of_nothing_has_no_bars() -> None:
 
     heights = {float(part.split('"')[0]) for part in chart.split(' height="')[1:]}
     assert heights == {0.0}
+
+
+def test_shares_of_the_mixture_are_as_exact_as_its_weights(report: Report) -> None:
+    total = sum(row.sequences for row in report.mixture)
+    text = page(report)
+    assert report.mixture
+    for row in report.mixture:
+        assert f">{row.weight:.2%}</td>" in text
+        assert f">{row.sequences / total:.2%}</td>" in text
